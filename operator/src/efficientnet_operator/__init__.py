@@ -1,0 +1,1 @@
+"""Kubernetes operator for EfficientNet training jobs on Ascend NPUs."""
