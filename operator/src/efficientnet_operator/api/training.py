@@ -1,0 +1,181 @@
+"""What is trained, on what, and how: the model, the data and the recipe.
+
+The defaults are the recipe of Tan and Le 2019 at 256 images per NPU; the
+trainer's own flags keep the defaults of the script that it replaces, so the
+operator passes every value explicitly.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from efficientnet_operator.api.base import ApiModel, VolumeSource
+
+ModelName = Literal[
+    "efficientnet-b0",
+    "efficientnet-b1",
+    "efficientnet-b2",
+    "efficientnet-b3",
+    "efficientnet-b4",
+    "efficientnet-b5",
+    "efficientnet-b6",
+    "efficientnet-b7",
+    "efficientnet-b8",
+    "efficientnet-l2",
+    "efficientnet-lite0",
+    "efficientnet-lite1",
+    "efficientnet-lite2",
+    "efficientnet-lite3",
+    "efficientnet-lite4",
+    "efficientnet-edgetpu-S",
+    "efficientnet-edgetpu-M",
+    "efficientnet-edgetpu-L",
+]
+
+Path = Annotated[str, Field(min_length=1, max_length=1024)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Steps = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class Model(ApiModel):
+    """The network."""
+
+    name: ModelName = "efficientnet-b0"
+    """Member of the EfficientNet family."""
+    num_label_classes: Annotated[int, Field(ge=2, le=1_000_000)] = 1000
+    """Classes of the data set. 1001 means 1000 and a background class with label 0."""
+    image_size: Annotated[int, Field(ge=16, le=2048)] | None = None
+    """Side of the square input in pixels. When unset, the size the named model was made for."""
+    dropout_rate: Fraction | None = None
+    """Share of the features dropped before the classifier. When unset, the model's own."""
+    drop_connect_rate: Fraction | None = None
+    """Share of the residual branches dropped at the last block. When unset, the model's own."""
+    batch_norm_momentum: Fraction | None = None
+    """Momentum of the moving mean and variance. When unset, 0.99."""
+
+
+class Dataset(ApiModel):
+    """Where the TFRecords are and how many images they hold."""
+
+    path: Path
+    """Folder of the files train-* and validation-*, as the trainer's container sees it."""
+    volume: VolumeSource | None = None
+    """core/v1 VolumeSource mounted read-only at path. When unset, the image or podTemplate
+    provides path."""
+    num_train_images: Annotated[int, Field(ge=1, le=10_000_000_000)] = 1281167
+    """Images of the training set, which make one epoch."""
+    num_eval_images: Annotated[int, Field(ge=1, le=10_000_000_000)] = 50000
+    """Images of the validation set; each one is evaluated exactly once."""
+    label_offset: Annotated[int, Field(ge=0, le=1)] = 1
+    """Label of the first class in the records: 1 for TF-Slim's ImageNet, 0 for 0-based records."""
+
+
+class Output(ApiModel):
+    """Where checkpoints, summaries and exports go."""
+
+    path: Path
+    """Folder of the checkpoints, as the trainer's container sees it; a job resumes from what it
+    finds there."""
+    volume: VolumeSource | None = None
+    """core/v1 VolumeSource mounted at path; with several pods it must be shared (ReadWriteMany).
+    When unset, podTemplate provides path."""
+
+
+class LearningRate(ApiModel):
+    """The learning rate over time."""
+
+    base: Annotated[float, Field(gt=0, le=1000)] = 0.016
+    """Learning rate per update, before scaling."""
+    scaling: Literal["LinearPer256", "Absolute"] = "LinearPer256"
+    """LinearPer256 multiplies base by (batchSizePerNpu x npus) / 256; Absolute takes it as it is.
+    """
+    schedule: Literal["Exponential", "Cosine", "Polynomial", "Constant"] = "Exponential"
+    """Course after the warm-up. Exponential multiplies by 0.97 every 2.4 epochs."""
+    warmup_epochs: Annotated[float, Field(ge=0, le=100_000)] = 5.0
+    """Epochs over which the rate rises linearly from 0; 0 starts at the full rate."""
+
+
+class Augmentation(ApiModel):
+    """What is done to the training images."""
+
+    crop_and_flip: bool = True
+    """Random crop and horizontal flip. Set false where position or direction carries the meaning,
+    as in digits."""
+    auto_augment: Literal["None", "V0", "RandAugment"] = "None"
+    """Learned augmentation policy: V0 is AutoAugment's ImageNet policy; RandAugment uses 2 layers,
+    magnitude 10."""
+    mixup_alpha: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Alpha of mixup's beta distribution; 0 switches mixup off."""
+
+
+class Training(ApiModel):
+    """The recipe."""
+
+    mode: Literal["Train", "TrainAndEval", "Eval"] = "TrainAndEval"
+    """Train only, train and evaluate, or evaluate the newest checkpoint under output.path."""
+    batch_size_per_npu: Annotated[int, Field(ge=1, le=65536)] = 256
+    """Images per update on one NPU; the global batch is this times spec.npus."""
+    eval_batch_size: Annotated[int, Field(ge=1, le=65536)] = 128
+    """Images per evaluated batch."""
+    train_steps: Steps | None = None
+    """Updates in all, resumed ones included. Exclusive with epochs."""
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Passes over the training set. Exclusive with trainSteps. When both are unset, 350."""
+    iterations_per_loop: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Updates that run on an NPU without a return to the host; a stop waits for their end."""
+    steps_per_eval: Steps | None = None
+    """Updates between two evaluations in mode TrainAndEval. When unset, five epochs; the last step
+    is always evaluated."""
+    optimizer: Literal["RMSProp", "SGD", "Momentum", "LARS"] = "RMSProp"
+    """Optimizer. RMSProp runs with decay 0.9 and epsilon 0.001."""
+    momentum: Fraction = 0.9
+    """Momentum of the optimizer; SGD has none."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-5
+    """Factor of the L2 loss over all weights but those of batch normalization."""
+    label_smoothing: Fraction = 0.1
+    """Share of the target given to all classes alike."""
+    moving_average_decay: Fraction = 0.9999
+    """Decay of the weights' exponential moving average, which is what gets evaluated; 0 switches
+    it off."""
+    precision: Literal["Float32", "Mixed"] = "Mixed"
+    """Mixed computes in float16 where the NPU's own list allows it; CPU pods always use float32.
+    """
+    loss_scale: Annotated[int, Field(ge=1, le=16_777_216)] = 1024
+    """Fixed factor on the loss in Mixed precision, against vanishing gradients; 1 switches it off.
+    """
+    learning_rate: LearningRate = LearningRate()
+    """Learning rate over time."""
+    augmentation: Augmentation = Augmentation()
+    """What is done to the training images."""
+    save_checkpoints_steps: Steps | None = None
+    """Updates between two checkpoints. When unset, one epoch."""
+    keep_checkpoint_max: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """Checkpoints kept; older ones are deleted."""
+    extra_args: Annotated[
+        list[Annotated[str, Field(max_length=1024, pattern="^--[a-z]")]], Field(max_length=64)
+    ] = Field(default_factory=list)
+    """Flags of the form --name=value for the trainer, after those that the operator builds, so
+    that they win."""
+
+
+class TransferLearning(ApiModel):
+    """Weights to start from, when output.path holds no checkpoint yet."""
+
+    restore_path: Path
+    """Checkpoint prefix to read weights from, such as /pretrained/model.ckpt-218750."""
+    restore_exclude: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=64)
+    ] = Field(default_factory=list)
+    """Prefixes of the variables that keep their initial values, such as
+    efficientnet-b0/head/dense/."""
+
+
+class Export(ApiModel):
+    """What is written after training, for serving."""
+
+    enabled: bool = False
+    """Write a SavedModel under output.path/export when training is done."""
+    num_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Calibration batches of the post-training quantization."""
