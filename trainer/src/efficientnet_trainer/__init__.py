@@ -1,0 +1,1 @@
+"""EfficientNet training on TensorFlow 1.15, for Ascend NPUs and CPUs."""

@@ -1,0 +1,281 @@
+"""The flags of a training run: one model is their names, types, defaults and help.
+
+``cli`` generates its parser from ``TrainerConfig`` and hands the validated object to
+everything else, so a flag exists in one place.  Names and defaults are those of the
+original EfficientNet trainer where it has them; a batch size is per rank, not global.
+"""
+
+import argparse
+from typing import Any, Dict, List, Optional, Tuple
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from typing_extensions import Literal
+
+from efficientnet_trainer.architecture import Architecture, architecture
+from efficientnet_trainer.errors import ConfigError
+
+BACKGROUND_CLASSES = 1001
+"""ImageNet's 1000 classes and a background class 0, which the records' labels already skip."""
+
+
+class TrainerConfig(BaseModel):
+    """Every flag of one run, validated; immutable, equal in all ranks."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
+
+    # Where and what
+    data_dir: str = Field(
+        min_length=1,
+        description="Directory of the TFRecord files train-* and validation-*.",
+    )
+    model_dir: str = Field(
+        min_length=1,
+        description="Directory of checkpoints and summaries; shared by all ranks.",
+    )
+    mode: Literal["train_and_eval", "train", "eval"] = Field(
+        "train_and_eval", description="What to do."
+    )
+    model_name: str = Field(
+        "efficientnet-b0",
+        description="Member of the family: efficientnet-{b0-b8,l2,lite0-lite4,edgetpu-S|M|L}.",
+    )
+
+    # How much
+    train_batch_size: int = Field(2048, ge=1, description="Images per step on each rank.")
+    eval_batch_size: int = Field(1024, ge=1, description="Images per evaluation batch.")
+    train_steps: int = Field(218949, ge=1, description="Steps in all, over every attempt.")
+    iterations_per_loop: int = Field(
+        1251, ge=1, description="Steps an NPU runs before it returns to the host."
+    )
+    steps_per_eval: int = Field(
+        6255, ge=1, description="Steps between evaluations in mode train_and_eval."
+    )
+    num_train_images: int = Field(1281167, ge=1, description="Images of the training set.")
+    num_eval_images: int = Field(50000, ge=1, description="Images of the validation set.")
+    num_label_classes: int = Field(
+        1000,
+        ge=2,
+        description="Classes; with 1001 a record's label is used as it is (0 is background).",
+    )
+
+    # Input
+    num_parallel_calls: int = Field(
+        64, ge=1, description="Images decoded at a time; more than cores is no gain."
+    )
+    label_offset: Optional[int] = Field(
+        None,
+        ge=0,
+        description="A record's label minus this is its class (unset: 1, or 0 with 1001 classes).",
+    )
+    input_image_size: Optional[int] = Field(
+        None, ge=8, le=4096, description="Side of the square input, pixels (unset: the model's)."
+    )
+    crop_and_flip: bool = Field(
+        True,
+        description="Random crops and flips in training, a centre crop in evaluation; "
+        "false only resizes.",
+    )
+    autoaugment_name: Optional[str] = Field(
+        None, description="Augmentation policy; this version has none, leave it unset."
+    )
+    mixup_alpha: float = Field(
+        0.0, ge=0, description="Strength of mixup; this version has none, leave it 0."
+    )
+
+    # Network
+    width_coefficient: Optional[float] = Field(
+        None, gt=0, description="Width multiplier (unset: the model's)."
+    )
+    depth_coefficient: Optional[float] = Field(
+        None, gt=0, description="Depth multiplier (unset: the model's)."
+    )
+    dropout_rate: Optional[float] = Field(
+        None, ge=0, lt=1, description="Dropout before the classifier (unset: the model's)."
+    )
+    drop_connect_rate: Optional[float] = Field(
+        None, ge=0, lt=1, description="Drop-connect of the last block (unset: the model's)."
+    )
+    batch_norm_momentum: Optional[float] = Field(
+        None, gt=0, lt=1, description="Decay of the moving statistics (unset: the model's)."
+    )
+    data_format: Literal["channels_last", "channels_first"] = Field(
+        "channels_last", description="Layout inside the network; CPUs need channels_last."
+    )
+
+    # Recipe
+    base_learning_rate: float = Field(
+        0.016, gt=0, description="Rate after warm-up, read as lr_scaling tells."
+    )
+    lr_scaling: Literal["linear_per_256", "absolute"] = Field(
+        "linear_per_256", description="Rate times global batch / 256, or the rate itself."
+    )
+    lr_schedule: Literal["exponential", "cosine", "polynomial", "constant"] = Field(
+        "exponential", description="How the rate falls; exponential is x0.97 every 2.4 epochs."
+    )
+    warmup_epochs: float = Field(5.0, ge=0, description="Epochs of linear warm-up from 0.")
+    optimizer: Literal["rmsprop", "momentum", "sgd"] = Field("rmsprop", description="Optimizer.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of rmsprop and momentum.")
+    weight_decay: float = Field(
+        1e-5, ge=0, description="L2 factor of every trainable outside batch normalisation."
+    )
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Mass spread over all classes.")
+    moving_average_decay: float = Field(
+        0.9999, ge=0, lt=1, description="Decay of the weights' average; 0 keeps none."
+    )
+    precision: Optional[Literal["float32", "mixed"]] = Field(
+        None, description="Arithmetic (unset: float32 on CPUs, mixed on NPUs)."
+    )
+    loss_scale: float = Field(1024.0, gt=0, description="Fixed loss scale of mixed precision.")
+    random_seed: Optional[int] = Field(None, ge=0, description="Seed of weights and input order.")
+
+    # Checkpoints and what follows
+    save_checkpoints_steps: Optional[int] = Field(
+        None, ge=1, description="Steps between checkpoints (unset: one epoch)."
+    )
+    keep_checkpoint_max: int = Field(5, ge=0, description="Checkpoints kept; 0 keeps all.")
+    restore_path: Optional[str] = Field(
+        None, description="Checkpoint whose weights a new run starts from."
+    )
+    restore_exclude: Tuple[str, ...] = Field(
+        (), description="Variable name prefixes not restored, separated by commas."
+    )
+    export_dir: Optional[str] = Field(None, description="Directory to export a SavedModel to.")
+    num_steps: int = Field(1000, ge=1, description="Calibration steps of a quantised export.")
+    eval_timeout: Optional[int] = Field(
+        None, ge=1, description="Seconds that mode eval waits for a new checkpoint (unset: none)."
+    )
+    log_steps: int = Field(100, ge=1, description="Steps between log lines.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: Any) -> Any:
+        """Drop ``--flag=``: templates write an empty value where they have none."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value != ""}
+
+    @field_validator("restore_exclude", mode="before")
+    @classmethod
+    def _split_on_commas(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("model_name")
+    @classmethod
+    def _is_a_member(cls, value: str) -> str:
+        architecture(value)
+        return value
+
+    @field_validator("autoaugment_name")
+    @classmethod
+    def _no_autoaugment(cls, value: Optional[str]) -> Optional[str]:
+        if value is not None:
+            raise ValueError("this version has no augmentation policies; leave it unset")
+        return value
+
+    @field_validator("mixup_alpha")
+    @classmethod
+    def _no_mixup(cls, value: float) -> float:
+        if value:
+            raise ValueError("this version has no mixup; leave it 0")
+        return value
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model with this run's overrides."""
+        return architecture(
+            self.model_name,
+            width=self.width_coefficient,
+            depth=self.depth_coefficient,
+            dropout_rate=self.dropout_rate,
+            drop_connect_rate=self.drop_connect_rate,
+            batch_norm_momentum=self.batch_norm_momentum,
+        )
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input, pixels."""
+        return self.input_image_size or self.architecture.image_size
+
+    @property
+    def class_offset(self) -> int:
+        """A record's label minus this is its class, 0 .. num_label_classes - 1."""
+        if self.label_offset is not None:
+            return self.label_offset
+        return 0 if self.num_label_classes == BACKGROUND_CLASSES else 1
+
+    def steps_per_epoch(self, num_ranks: int) -> float:
+        """Steps per pass over the training set; no whole number, as the schedule counts."""
+        return self.num_train_images / (self.train_batch_size * num_ranks)
+
+    def checkpoint_steps(self, num_ranks: int) -> int:
+        """Steps between checkpoints: the flag, or one epoch."""
+        return self.save_checkpoints_steps or max(1, int(self.steps_per_epoch(num_ranks)))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add a ``--name`` for every field of TrainerConfig.
+
+    argparse keeps the words as they are and leaves out what is not given: types, ranges
+    and defaults are the model's, so ``from_arguments`` finds all that is wrong at once.
+    """
+    for name, field in TrainerConfig.model_fields.items():
+        text = (field.description or "").replace("%", "%%")
+        default = field.default
+        if field.is_required():
+            text += " Required."
+        elif default not in (None, ()):
+            shown = str(default).lower() if isinstance(default, bool) else default
+            text += f" Default: {shown}."
+        parser.add_argument("--" + name, default=argparse.SUPPRESS, metavar="VALUE", help=text)
+
+
+def from_arguments(namespace: argparse.Namespace) -> TrainerConfig:
+    """Validate the flags that were given; other attributes of the namespace are ignored.
+
+    Raises:
+        ConfigError: names every flag that is wrong, its value and what is wanted.
+    """
+    given = {name: value for name, value in vars(namespace).items() if name in _FIELDS}
+    return build_config(given)
+
+
+def build_config(values: Dict[str, Any]) -> TrainerConfig:
+    """Validate values by field name, as words or as Python values.
+
+    Raises:
+        ConfigError: names every flag that is wrong, its value and what is wanted.
+    """
+    try:
+        return TrainerConfig(**values)
+    except ValidationError as error:
+        problems: List[str] = [_describe_problem(detail) for detail in error.errors()]
+        raise ConfigError("; ".join(problems)) from None
+
+
+_FIELDS = frozenset(TrainerConfig.model_fields)
+
+
+def _describe_problem(detail: ErrorDetails) -> str:
+    """Say in one clause which flag is wrong, what was found and what is wanted."""
+    name = str(detail["loc"][0])
+    if detail["type"] == "missing":
+        meaning = (TrainerConfig.model_fields[name].description or "").rstrip(".")
+        return f"--{name} is required: {meaning[0].lower() + meaning[1:]}"
+    if detail["type"] == "extra_forbidden":
+        return f"--{name} is no flag of this trainer"
+    wanted = detail["msg"]
+    if detail["type"] == "value_error":
+        wanted = wanted.replace("Value error, ", "", 1)
+    return "--{} is {!r}: {}".format(name, detail["input"], wanted[0].lower() + wanted[1:])
