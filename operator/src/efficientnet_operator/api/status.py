@@ -146,6 +146,10 @@ class EfficientNetJobStatus(ApiModel):
     """Number of the current attempt, from 1."""
     restarts: int | None = None
     """Attempts begun after the first, charged or not."""
+    charged_restarts: int | None = None
+    """Those of them that counted against runPolicy.backoffLimit."""
+    attempt_start_time: Timestamp | None = None
+    """When the first pod of the current attempt was asked for."""
     npus: NpuCounts | None = None
     """NPUs of the current attempt."""
     rank_table: RankTableStatus | None = None

@@ -1,0 +1,76 @@
+"""Build the ConfigMap by which one attempt's rank table and peers reach its pods.
+
+It stands before the pods do, saying "initializing", so that they can mount it;
+both files are then written in one update, whole, so that no reader ever sees
+half of a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from efficientnet_operator.core.identity import (
+    ATTEMPT_LABEL,
+    EXCLUDED_HOSTS_ANNOTATION,
+    JobRef,
+    child_metadata,
+    config_map_name,
+)
+from efficientnet_operator.core.rank_table import INITIALIZING, encode
+
+HCCL_KEY = "hccl.json"
+PEERS_KEY = "peers.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMapView:
+    """What the operator keeps of a rank table's ConfigMap."""
+
+    namespace: str
+    name: str
+    uid: str
+    owner_uid: str
+    attempt: int
+    hccl: str
+    peers: str
+    excluded: str = ""
+    resource_version: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_config_map(config_map: Mapping[str, Any]) -> ConfigMapView:
+    """Return the view of a ConfigMap's JSON."""
+    metadata = config_map.get("metadata") or {}
+    owners = [o for o in metadata.get("ownerReferences") or [] if o.get("controller")]
+    data = config_map.get("data") or {}
+    labels = metadata.get("labels") or {}
+    attempt = labels.get(ATTEMPT_LABEL, "")
+    return ConfigMapView(
+        namespace=metadata.get("namespace", ""),
+        name=metadata.get("name", ""),
+        uid=metadata.get("uid", ""),
+        owner_uid=owners[0].get("uid", "") if owners else "",
+        attempt=int(attempt) if attempt.isascii() and attempt.isdigit() else 0,
+        hccl=data.get(HCCL_KEY, ""),
+        peers=data.get(PEERS_KEY, ""),
+        excluded=(metadata.get("annotations") or {}).get(EXCLUDED_HOSTS_ANNOTATION, ""),
+        resource_version=metadata.get("resourceVersion", ""),
+        labels=labels,
+    )
+
+
+def build_config_map(job: JobRef, attempt: int) -> dict[str, Any]:
+    """Return the ConfigMap of an attempt whose table is not complete yet."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": child_metadata(job, attempt, config_map_name(job, attempt)),
+        "data": build_data(INITIALIZING, encode([])),
+    }
+
+
+def build_data(hccl: str, peers: str) -> dict[str, str]:
+    """Return the ConfigMap's data: both files, never one without the other."""
+    return {HCCL_KEY: hccl, PEERS_KEY: peers}

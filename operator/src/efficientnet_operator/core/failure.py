@@ -1,0 +1,159 @@
+"""Say what an attempt died of: the first failure, and whether it is charged.
+
+One rank fails for a reason; its siblings then fail because it did, or hang in
+a collective until they are stopped. So a few seconds are allowed for the
+reports to come in, and then the most telling one is the diagnosis.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from efficientnet_operator.core.pod_view import PodView
+
+SIBLING_WAIT = timedelta(seconds=5)
+"""How long after the first failure the siblings' reports are waited for."""
+
+EXIT_BAD_CONFIGURATION = 2
+EXIT_BAD_DATA = 3
+EXIT_TRANSIENT = 75
+EXIT_STOPPED = 143
+PERMANENT_CODES = frozenset({EXIT_BAD_CONFIGURATION, EXIT_BAD_DATA})
+
+REASONS = {
+    EXIT_BAD_CONFIGURATION: "BadConfiguration",
+    EXIT_BAD_DATA: "BadData",
+    EXIT_TRANSIENT: "Transient",
+    EXIT_STOPPED: "Stopped",
+}
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+class Outcome(Enum):
+    """What an attempt's end means for the job."""
+
+    DISRUPTED = "restarted, uncharged"
+    FAILED = "restarted, charged"
+    PERMANENT = "not restarted"
+    UNDECIDED = "reports are still coming in"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of an attempt and the failure that explains it (as status.failure)."""
+
+    outcome: Outcome
+    failure: dict[str, Any]
+
+
+def parse_report(message: str) -> dict[str, Any]:
+    """Return the trainer's termination message as a dict; {} for anything else."""
+    try:
+        report = json.loads(message)
+    except ValueError:
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def judge(
+    pods: Sequence[PodView], missing: Sequence[str], attempt: int, now: datetime
+) -> Verdict | None:
+    """Return the verdict over an attempt, or None while nothing ended it.
+
+    Args:
+        pods: the pods of the attempt.
+        missing: names of pods that were created and are no longer there.
+        attempt: which attempt.
+        now: the time, for the siblings' wait.
+    """
+    disruption = find_disruption(pods, missing, attempt)
+    if disruption is not None:
+        return Verdict(Outcome.DISRUPTED, disruption)
+    failed = [p for p in pods if p.phase == "Failed"]
+    if not failed:
+        return None
+    first = min(failed, key=_telling)
+    if _exit_code(first) in PERMANENT_CODES:
+        return Verdict(Outcome.PERMANENT, describe_failure(first, attempt))
+    earliest = min(_finished_at(p, now) for p in failed)
+    if now < earliest + SIBLING_WAIT and not all(p.finished for p in pods):
+        return Verdict(Outcome.UNDECIDED, describe_failure(first, attempt))
+    return Verdict(Outcome.FAILED, describe_failure(first, attempt))
+
+
+def find_disruption(
+    pods: Sequence[PodView], missing: Sequence[str], attempt: int
+) -> dict[str, Any] | None:
+    """Return the failure record of a pod that was taken away, or None.
+
+    A permanent code outranks it: the bad record is the diagnosis even where a
+    pod was deleted after it was found.
+    """
+    if any(_exit_code(p) in PERMANENT_CODES for p in pods if p.phase == "Failed"):
+        return None
+    for pod in sorted(pods, key=lambda p: p.index):
+        if pod.disrupted and pod.phase == "Failed":
+            return {**describe_failure(pod, attempt), "reason": "Disrupted"}
+        if pod.disrupted or pod.deleting:
+            reason = "Disrupted" if pod.disrupted else "PodDeleted"
+            message = pod.disrupted or f"pod {pod.name} was deleted"
+            return {**_place(pod, attempt), "reason": reason, "message": message}
+    if missing:
+        message = f"pod {missing[0]} is gone"
+        return {
+            "pod": missing[0],
+            "attempt": attempt,
+            "reason": "PodDeleted",
+            "message": message,
+        }
+    return None
+
+
+def describe_failure(pod: PodView, attempt: int) -> dict[str, Any]:
+    """Return status.failure for one failed pod, from its report or from what the kubelet says."""
+    failure = _place(pod, attempt)
+    termination = pod.termination
+    if termination is None:
+        reason = pod.disrupted or "PodFailed"
+        return {**failure, "reason": reason, "message": f"pod {pod.name} failed: {reason}"}
+    report = parse_report(termination.message)
+    if "rank" in report:
+        failure["rank"] = report["rank"]
+    code = termination.exit_code
+    # The kubelet's OOMKilled says more than an exit code of 137.
+    kubelet = termination.reason if termination.reason == "OOMKilled" else ""
+    failure["exitCode"] = code
+    failure["reason"] = kubelet or report.get("reason") or REASONS.get(code) or "Error"
+    message = report.get("message") or termination.message or f"exit code {code}"
+    failure["message"] = str(message)[:4096]
+    return failure
+
+
+def _place(pod: PodView, attempt: int) -> dict[str, Any]:
+    place: dict[str, Any] = {"pod": pod.name, "attempt": attempt}
+    if pod.node:
+        place["node"] = pod.node
+    return place
+
+
+def _telling(pod: PodView) -> tuple[bool, datetime, int]:
+    """Order failures: a permanent code first, then the earliest, then the lowest rank."""
+    permanent = _exit_code(pod) in PERMANENT_CODES
+    finished = pod.termination.finished_at if pod.termination else None
+    report: Mapping[str, Any] = parse_report(pod.termination.message) if pod.termination else {}
+    rank = report.get("rank", pod.index)
+    return (not permanent, finished or _LAST, rank if isinstance(rank, int) else pod.index)
+
+
+def _exit_code(pod: PodView) -> int | None:
+    return pod.termination.exit_code if pod.termination else None
+
+
+def _finished_at(pod: PodView, now: datetime) -> datetime:
+    finished = pod.termination.finished_at if pod.termination else None
+    return finished or now

@@ -1,0 +1,67 @@
+"""What one reconciliation decides: a value that ``execute`` carries out in a fixed order.
+
+Status first where the attempt or a terminal state changes (it must be known
+before anything is done about it), then deletes, creates, updates and patches,
+other status, events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete one pod, known by its UID so that a successor of its name is never hit."""
+
+    name: str
+    uid: str
+    grace_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Merge-patch one child's metadata or data."""
+
+    kind: Literal["Pod", "ConfigMap"]
+    name: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes event on the job."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do for one job now.
+
+    Attributes:
+        status: the whole status to apply; None where it is as it should be.
+        status_first: write it before anything else, and do nothing else if that fails.
+        deletes: pods to delete.
+        creates: objects to create, in order of kinds: those before the pods come first.
+        pods: pods to create, in parallel, after ``creates``.
+        patches: in order; the ConfigMap's stands before the nudges that refresh it.
+        events: transitions to tell of.
+        requeue_s: look again after so many seconds even if nothing happens.
+        poll_progress: ask rank 0 how far it is.
+        waits_for: in words, what has to happen next.
+    """
+
+    status: dict[str, Any] | None = None
+    status_first: bool = False
+    deletes: tuple[Delete, ...] = ()
+    creates: tuple[dict[str, Any], ...] = ()
+    pods: tuple[dict[str, Any], ...] = ()
+    patches: tuple[Patch, ...] = ()
+    events: tuple[Event, ...] = ()
+    requeue_s: float | None = None
+    poll_progress: bool = False
+    waits_for: str = field(default="", compare=False)

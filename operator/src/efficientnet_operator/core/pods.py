@@ -1,0 +1,204 @@
+"""Build the trainer pods of one attempt.
+
+A pod meets the restricted Pod Security profile, has no API token, never
+restarts in place, and finds all it needs by the contract in tests/contract.
+``podTemplate`` is merged over it, but for what makes it this job's pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from efficientnet_operator.api.spec import EfficientNetJobSpec
+from efficientnet_operator.core.identity import (
+    FIRST_RANK_PORT,
+    HOST_GROUP_LABEL,
+    HTTP_PORT,
+    REPLICA_INDEX_LABEL,
+    TRAINER_CONTAINER,
+    JobRef,
+    child_metadata,
+    config_map_name,
+    pod_name,
+)
+from efficientnet_operator.core.merge import merge
+from efficientnet_operator.core.placement import HostGroups, build_affinity, plan_host_groups
+from efficientnet_operator.core.trainer_flags import build_trainer_flags
+
+RANK_TABLE_FOLDER = "/user/serverid/devindex/config"
+PODINFO_FOLDER = "/etc/podinfo"
+NPU_RESOURCE = "huawei.com/Ascend910"
+"""The device plugin's resource for 910, 910B and A3 alike."""
+NPU_NODE_SELECTOR = {"accelerator": "huawei-Ascend910"}
+
+GRACE_S = {"CPU": 120}
+NPU_GRACE_S = 600
+"""One uninterruptible loop of 625 steps takes about 110 s; a checkpoint comes after it."""
+
+_USER = 1000  # HwHiAiUser, whom the NPU's device files belong to
+
+
+def host_groups(spec: EfficientNetJobSpec) -> HostGroups | None:
+    """Return how the job's pods share hosts; None for CPU pods, which go anywhere."""
+    if spec.accelerator == "CPU":
+        return None
+    return plan_host_groups(spec.npus, spec.npus_per_pod, spec.npus_per_host)
+
+
+def build_pod(
+    job: JobRef,
+    spec: EfficientNetJobSpec,
+    attempt: int,
+    index: int,
+    excluded: Iterable[str] = (),
+    patch: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return one trainer pod.
+
+    Args:
+        job: the owner.
+        spec: the job's spec.
+        attempt: the attempt, from 1.
+        index: replica index, from 0.
+        excluded: nodes that could not hold the pod's whole host group.
+        patch: what the gang strategy adds.
+    """
+    groups = host_groups(spec)
+    labels = {REPLICA_INDEX_LABEL: str(index)}
+    if groups:
+        labels[HOST_GROUP_LABEL] = str(groups.group_of(index))
+    identity = child_metadata(job, attempt, pod_name(job, attempt, index), **labels)
+    pod: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": identity,
+        "spec": _build_pod_spec(job, spec, attempt),
+    }
+    if groups:
+        affinity = build_affinity(job, attempt, groups, groups.group_of(index), excluded)
+        pod["spec"].update({"affinity": affinity} if affinity else {})
+    template = {k: v for k, v in spec.pod_template.items() if k in {"metadata", "spec"}}
+    # The identity goes on again last: no template can make a pod somebody else's.
+    pod = merge(merge(merge(pod, template), patch or {}), {"metadata": identity})
+    pod["spec"]["restartPolicy"] = "Never"
+    return pod
+
+
+def _build_pod_spec(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> dict[str, Any]:
+    pod_spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_S.get(spec.accelerator, NPU_GRACE_S),
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_build_container(job, spec, attempt)],
+        "volumes": _build_volumes(job, spec, attempt),
+    }
+    if spec.accelerator != "CPU":
+        pod_spec["nodeSelector"] = dict(NPU_NODE_SELECTOR)
+    if spec.scheduling.priority_class_name:
+        pod_spec["priorityClassName"] = spec.scheduling.priority_class_name
+    if spec.scheduling.scheduler_name:
+        pod_spec["schedulerName"] = spec.scheduling.scheduler_name
+    return pod_spec
+
+
+def _build_container(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> dict[str, Any]:
+    ports = [{"name": "http", "containerPort": HTTP_PORT}]
+    ports += [
+        {"name": f"rank-{i}", "containerPort": FIRST_RANK_PORT + i}
+        for i in range(spec.npus_per_pod)
+    ]
+    container: dict[str, Any] = {
+        "name": TRAINER_CONTAINER,
+        "image": spec.image,
+        "command": ["efficientnet-trainer", "launch"],
+        "args": build_trainer_flags(spec),
+        "workingDir": "/tmp",  # noqa: S108  CANN writes kernel_meta where it stands
+        "env": _build_env(job, spec, attempt),
+        "ports": ports,
+        # Ready means: what is mounted is the complete table. Each second, because
+        # every rank waits for the last one.
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": "http"},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 3,
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": _build_mounts(spec),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    if spec.accelerator == "CPU":
+        container["securityContext"]["readOnlyRootFilesystem"] = True
+    else:
+        count = str(spec.npus_per_pod)
+        container["resources"] = {"limits": {NPU_RESOURCE: count}}
+    return container
+
+
+def _build_env(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> list[dict[str, Any]]:
+    fields = {
+        "JOB_POD_NAME": "metadata.name",
+        "POD_IP": "status.podIP",
+        "HOST_IP": "status.hostIP",
+    }
+    values = {
+        "ENJ_JOB_NAME": job.name,
+        "ENJ_JOB_UID": job.uid,
+        "ENJ_ATTEMPT": str(attempt),
+        "ENJ_NPUS": str(spec.npus),
+        "ENJ_NPUS_PER_POD": str(spec.npus_per_pod),
+        "ENJ_ACCELERATOR": spec.accelerator,
+        "HOME": "/tmp",  # noqa: S108  an emptyDir; the user may have no home in the image
+    }
+    if spec.accelerator != "CPU":
+        values["ASCEND_PROCESS_LOG_PATH"] = "/var/log/ascend"
+    env: list[dict[str, Any]] = [
+        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+        for name, path in fields.items()
+    ]
+    return env + [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _build_mounts(spec: EfficientNetJobSpec) -> list[dict[str, Any]]:
+    mounts: list[dict[str, Any]] = [
+        {"name": "rank-table", "mountPath": RANK_TABLE_FOLDER, "readOnly": True},
+        {"name": "podinfo", "mountPath": PODINFO_FOLDER, "readOnly": True},
+        {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+    ]
+    if spec.accelerator != "CPU":
+        mounts.append({"name": "ascend-log", "mountPath": "/var/log/ascend"})
+    if spec.dataset.volume is not None:
+        mounts.append({"name": "dataset", "mountPath": spec.dataset.path, "readOnly": True})
+    if spec.output.volume is not None:
+        mounts.append({"name": "output", "mountPath": spec.output.path})
+    return mounts
+
+
+def _build_volumes(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> list[dict[str, Any]]:
+    annotations = {"path": "annotations", "fieldRef": {"fieldPath": "metadata.annotations"}}
+    volumes: list[dict[str, Any]] = [
+        {"name": "rank-table", "configMap": {"name": config_map_name(job, attempt)}},
+        {"name": "podinfo", "downwardAPI": {"items": [annotations]}},
+        {"name": "shm", "emptyDir": {"medium": "Memory"}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    if spec.accelerator != "CPU":
+        volumes.append({"name": "ascend-log", "emptyDir": {}})
+    if spec.dataset.volume is not None:
+        volumes.append({"name": "dataset", **spec.dataset.volume})
+    if spec.output.volume is not None:
+        volumes.append({"name": "output", **spec.output.volume})
+    return volumes

@@ -1,0 +1,77 @@
+"""Decide what to do for one job: ``reconcile(view, now) -> Plan``.
+
+Level-triggered: the same view gives the same plan, whatever happened before,
+so that lost or repeated events and restarts of the operator change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from efficientnet_operator.api.run_policy import MANAGER
+from efficientnet_operator.core.conditions import format_time
+from efficientnet_operator.core.draft import Draft
+from efficientnet_operator.core.plan import Plan
+from efficientnet_operator.core.stages.clearing import clear_older_pods, wait_for_back_off
+from efficientnet_operator.core.stages.creating import create_children
+from efficientnet_operator.core.stages.judging import judge_attempt
+from efficientnet_operator.core.stages.publishing import publish_table
+from efficientnet_operator.core.stages.running import watch_running
+from efficientnet_operator.core.stages.scheduling import watch_scheduling
+from efficientnet_operator.core.stages.suspending import suspend
+from efficientnet_operator.core.view import View
+
+Stage = Callable[[Draft], bool]
+STAGES: tuple[Stage, ...] = (
+    suspend,
+    judge_attempt,
+    clear_older_pods,
+    wait_for_back_off,
+    create_children,
+    watch_scheduling,
+    publish_table,
+    watch_running,
+)
+
+
+def reconcile(view: View, now: datetime) -> Plan:
+    """Return what to do for the job at ``now``; nothing for one that is being deleted.
+
+    Args:
+        view: the job and all that belongs to it, as observed.
+        now: the time, with a zone.
+    """
+    if view.job.metadata.deletion_timestamp is not None:
+        return Plan(waits_for="the API server to delete the job")
+    if view.job.spec.run_policy.managed_by != MANAGER:
+        return Plan(waits_for=f"{view.job.spec.run_policy.managed_by}, which manages the job")
+    draft = Draft.begin(view, now)
+    if draft.conditions.is_true("Succeeded") or draft.conditions.is_true("Failed"):
+        clean_up(draft)
+        return draft.to_plan()
+    _begin_first_attempt(draft)
+    for stage in STAGES:
+        if stage(draft):
+            break
+    return draft.to_plan()
+
+
+def _begin_first_attempt(draft: Draft) -> None:
+    if draft.attempt:
+        return
+    draft.status["attempt"] = 1
+    draft.status["restarts"] = 0
+    draft.status["startTime"] = format_time(draft.now)
+    draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
+    draft.status_first = True
+
+
+def clean_up(draft: Draft) -> None:
+    """Delete the pods that ``cleanPodPolicy`` does not keep; create nothing, ever again."""
+    policy = draft.spec.run_policy.clean_pod_policy
+    grace = 5 if draft.conditions.is_true("Failed") else None
+    for pod in draft.own_pods:
+        if policy == "All" or (policy == "Running" and not pod.finished):
+            draft.delete(pod, grace)
+    draft.waits_for = "nothing: the job is finished"

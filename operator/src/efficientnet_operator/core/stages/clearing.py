@@ -1,0 +1,62 @@
+"""Wait until what came before is gone: older attempts, a predecessor, the back-off delay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from efficientnet_operator.core.draft import Draft
+from efficientnet_operator.core.pod_view import parse_time
+from efficientnet_operator.core.stages.judging import FAILURE_GRACE_S
+
+FIRST_DELAY_S = 10.0
+LAST_DELAY_S = 300.0
+STEADY = timedelta(minutes=10)
+"""An attempt that ran so long was no crash loop: the delay starts from 0 again."""
+
+
+def clear_older_pods(draft: Draft) -> bool:
+    """Delete what is left of older attempts; wait for it and for a predecessor's pods."""
+    history = draft.status.get("history") or [{}]
+    grace = FAILURE_GRACE_S if history[-1].get("charged") else None
+    older = [p for p in draft.own_pods if p.attempt < draft.attempt]
+    for pod in older:
+        draft.delete(pod, grace)
+    leftovers = [p.name for p in (*older, *draft.predecessors)]
+    if not leftovers:
+        return False
+    whose = "an older attempt" if older else "a deleted job of the same name"
+    message = f"{len(leftovers)} pods of {whose} still exist: {leftovers[0]}"
+    draft.conditions.set("Created", False, "WaitingForPods", message)
+    draft.wait(f"{len(leftovers)} pods of {whose} to go", 5)
+    return True
+
+
+def wait_for_back_off(draft: Draft) -> bool:
+    """Wait between attempts that keep ending soon: 0 s, then 10 s, doubling up to 300 s."""
+    restarted = draft.conditions.since("Restarting")
+    if restarted is None or not draft.conditions.is_true("Restarting"):
+        return False
+    delay = back_off_s(draft.status.get("history") or [])
+    left = (restarted + timedelta(seconds=delay) - draft.now).total_seconds()
+    if left <= 0:
+        return False
+    draft.wait(f"the back-off delay of {delay:g} s", left)
+    return True
+
+
+def back_off_s(history: Sequence[dict[str, Any]]) -> float:
+    """Return the delay before the next attempt, from the short-lived attempts at the end."""
+    short = 0
+    for record in reversed(history):
+        if _lasted(record) >= STEADY:
+            break
+        short += 1
+    return 0.0 if short <= 1 else min(LAST_DELAY_S, FIRST_DELAY_S * 2.0 ** (short - 2))
+
+
+def _lasted(record: dict[str, Any]) -> timedelta:
+    start: datetime | None = parse_time(record.get("startTime"))
+    end: datetime | None = parse_time(record.get("completionTime"))
+    return end - start if start and end else timedelta(0)

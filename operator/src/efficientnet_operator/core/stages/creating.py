@@ -1,0 +1,84 @@
+"""Create what one attempt needs: its ConfigMap, its gang, its pods."""
+
+from __future__ import annotations
+
+import json
+
+from efficientnet_operator.core.allocations import name_some
+from efficientnet_operator.core.conditions import format_time
+from efficientnet_operator.core.config_maps import build_config_map
+from efficientnet_operator.core.draft import Draft
+from efficientnet_operator.core.gang import STRATEGIES, build_gang
+from efficientnet_operator.core.identity import config_map_name
+from efficientnet_operator.core.pods import build_pod, host_groups
+
+RETRY_S = 10.0
+"""How long a child that the API server refused is left alone."""
+
+
+def create_children(draft: Draft) -> bool:
+    """Plan what is missing; Created becomes True when everything stands."""
+    if draft.conditions.is_true("Created"):
+        return False
+    if _report_refusals(draft):
+        return True
+    gang = build_gang(draft.spec.scheduling.gang, draft.job, draft.attempt, draft.spec.replicas)
+    if gang is None:
+        wanted = draft.spec.scheduling.gang
+        draft.conditions.set(
+            "Created",
+            False,
+            "GangUnsupported",
+            f"spec.scheduling.gang is {wanted}, which this version does not drive; "
+            f"use one of {', '.join(STRATEGIES)}",
+        )
+        draft.wait("a job with another spec.scheduling.gang")
+        return True
+    draft.status.setdefault("attemptStartTime", format_time(draft.now))
+    if draft.config_map is None:
+        draft.creates.append(build_config_map(draft.job, draft.attempt))
+    if gang.group and gang.group["metadata"]["name"] not in draft.view.groups:
+        draft.creates.append(gang.group)
+    excluded = excluded_hosts(draft)
+    groups = host_groups(draft.spec)
+    for index in draft.missing:
+        hosts = excluded.get(groups.group_of(index), []) if groups else []
+        draft.pods.append(
+            build_pod(draft.job, draft.spec, draft.attempt, index, hosts, gang.pod_patch)
+        )
+    waiting = len(draft.pods) + len(draft.creates)
+    if waiting:
+        message = (
+            f"attempt {draft.attempt}: {waiting} of {draft.spec.replicas + 1} objects to create"
+        )
+        draft.conditions.set("Created", False, "Creating", message)
+        draft.wait("the API server to store them")
+        return True
+    message = f"attempt {draft.attempt}: {draft.spec.replicas} pods"
+    draft.conditions.set("Created", True, "PodsCreated", message)
+    return False
+
+
+def excluded_hosts(draft: Draft) -> dict[int, list[str]]:
+    """Return host group to nodes that could not hold all of it, as the ConfigMap remembers."""
+    config_map = draft.config_map
+    if config_map is None or not config_map.excluded:
+        return {}
+    try:
+        return {int(g): list(nodes) for g, nodes in json.loads(config_map.excluded).items()}
+    except (ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _report_refusals(draft: Draft) -> bool:
+    refusals = draft.view.refusals
+    if not refusals:
+        return False
+    first = refusals.get(config_map_name(draft.job, draft.attempt)) or next(
+        iter(refusals.values())
+    )
+    others = [n for n, r in refusals.items() if r is not first]
+    message = first.message + (f" (also: {name_some(others)})" if others else "")
+    draft.conditions.set("Created", False, first.reason, message)
+    draft.wait(f"the way to be free: {first.message}", RETRY_S)
+    return True

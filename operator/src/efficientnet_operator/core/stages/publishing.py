@@ -1,0 +1,127 @@
+"""Collect the allocations of an attempt and publish its rank table, once and whole."""
+
+from __future__ import annotations
+
+from efficientnet_operator.core.allocations import (
+    Allocation,
+    Violation,
+    assign_cpu_allocations,
+    name_some,
+    parse_allocation,
+)
+from efficientnet_operator.core.conditions import format_time
+from efficientnet_operator.core.config_maps import ConfigMapView, build_data
+from efficientnet_operator.core.draft import Draft
+from efficientnet_operator.core.identity import RANK_TABLE_ANNOTATION
+from efficientnet_operator.core.peers import build_peers
+from efficientnet_operator.core.plan import Patch
+from efficientnet_operator.core.pod_view import PodView
+from efficientnet_operator.core.rank_table import (
+    INITIALIZING,
+    build_rank_table,
+    encode,
+    hash_files,
+    rank_devices,
+)
+from efficientnet_operator.core.rank_table_checks import Candidate, find_violation
+
+LOOK_AGAIN_S = 15.0
+"""A violation may be mended where no watch tells of it, such as in a node's annotation."""
+
+
+def publish_table(draft: Draft) -> bool:
+    """Publish when all ranks are known; nudge each pod so that its kubelet looks."""
+    config_map = draft.config_map
+    if config_map is None:
+        draft.wait("the rank table's ConfigMap", LOOK_AGAIN_S)
+        return True
+    if config_map.hccl != INITIALIZING:
+        _note_published(draft, hash_files(config_map.hccl, config_map.peers))
+        return False
+    allocations = _collect(draft)
+    if isinstance(allocations, Violation):
+        return _refuse(draft, allocations)
+    if allocations is None:
+        return True
+    violation = find_violation(
+        Candidate(
+            allocations,
+            draft.spec.accelerator,
+            draft.spec.rank_table.grouping,
+            draft.spec.npus,
+            draft.spec.npus_per_pod,
+        )
+    )
+    if violation:
+        return _refuse(draft, violation)
+    _publish(draft, config_map, allocations)
+    return False
+
+
+def _collect(draft: Draft) -> list[Allocation] | Violation | None:
+    """Return every pod's allocation, the first violation, or None while some are missing."""
+    pods = draft.attempt_pods
+    if draft.spec.accelerator == "CPU":
+        known = [p for p in pods if p.pod_ip and p.host_ip]
+        allocations = assign_cpu_allocations(known, draft.spec.npus_per_pod)
+    else:
+        allocations = []
+        key = draft.spec.scheduling.topology_key or ""
+        for pod in pods:
+            found = parse_allocation(pod, draft.view.nodes.get(pod.node), key)
+            if isinstance(found, Violation):
+                return found
+            if found and pod.pod_ip:
+                allocations.append(found)
+    _report_count(draft, pods, allocations)
+    return allocations if len(allocations) == len(pods) else None
+
+
+def _report_count(draft: Draft, pods: list[PodView], allocations: list[Allocation]) -> None:
+    allocated = sum(len(a.devices) for a in allocations)
+    draft.status["npus"] = {"total": draft.spec.npus, "allocated": allocated}
+    if len(allocations) == len(pods):
+        return
+    done = {a.pod for a in allocations}
+    late = [p.name for p in pods if p.name not in done]
+    message = f"{allocated}/{draft.spec.npus} NPUs allocated; waiting for pod {name_some(late)}"
+    draft.conditions.set("Allocated", False, "WaitingForAllocation", message)
+    what = "an address" if draft.spec.accelerator == "CPU" else "the device plugin's annotation"
+    draft.wait(f"{what} on {name_some(late)}")
+
+
+def _refuse(draft: Draft, violation: Violation) -> bool:
+    message = violation.message
+    if violation.reason == "DeviceIPUnknown" and draft.view.node_source:
+        message += f"; nodes were not asked: {draft.view.node_source}"
+    draft.conditions.set("Allocated", False, violation.reason, message)
+    draft.wait(f"allocations that HCCL accepts: {message}", LOOK_AGAIN_S)
+    return True
+
+
+def _publish(draft: Draft, config_map: ConfigMapView, allocations: list[Allocation]) -> None:
+    version, grouping = draft.spec.rank_table.version, draft.spec.rank_table.grouping
+    ranked = rank_devices(allocations, version, grouping)
+    hccl = encode(build_rank_table(ranked, version))
+    peers = encode(build_peers(ranked))
+    patch = {"data": build_data(hccl, peers)}
+    draft.patches.append(Patch("ConfigMap", config_map.name, patch))
+    _note_published(draft, hash_files(hccl, peers))
+
+
+def _note_published(draft: Draft, sha256: str) -> None:
+    """Set Allocated and nudge the pods that do not carry the hash yet."""
+    table = draft.status.get("rankTable") or {}
+    if table.get("sha256") != sha256:
+        draft.status["rankTable"] = {
+            "configMap": draft.config_map.name if draft.config_map else "",
+            "sha256": sha256,
+            "completedAt": format_time(draft.now),
+        }
+    npus = draft.spec.npus
+    draft.status["npus"] = {"total": npus, "allocated": npus}
+    draft.conditions.set("Allocated", True, "RankTablePublished", f"{npus}/{npus} NPUs allocated")
+    annotation = {"metadata": {"annotations": {RANK_TABLE_ANNOTATION: sha256}}}
+    for pod in draft.attempt_pods:
+        if pod.annotations.get(RANK_TABLE_ANNOTATION) != sha256 and not pod.finished:
+            draft.patches.append(Patch("Pod", pod.name, annotation))

@@ -1,0 +1,50 @@
+"""Everything that one reconciliation may look at, gathered beforehand.
+
+``observe`` builds it from caches; ``reconcile`` reads it and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from efficientnet_operator.api.spec import EfficientNetJob
+from efficientnet_operator.core.allocations import NodeFacts
+from efficientnet_operator.core.config_maps import ConfigMapView
+from efficientnet_operator.core.pod_view import PodView
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the API server did not create a child: a condition reason and a message."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One job and what belongs to it.
+
+    Attributes:
+        job: the job, parsed.
+        status: its status as stored, so that nothing is lost by parsing.
+        pods: all pods that carry the job's name as label, of any job UID and attempt.
+        config_maps: the job's rank table ConfigMaps by name.
+        groups: names of the job's PodGroups that exist.
+        nodes: facts of the nodes that the pods are on, by node name.
+        node_source: why facts of nodes are missing; "" where they can be read.
+        refusals: children by name that could not be created lately.
+        progress: rank 0's newest entry of ``/progress``; None where it was not asked.
+    """
+
+    job: EfficientNetJob
+    status: Mapping[str, Any] = field(default_factory=dict)
+    pods: tuple[PodView, ...] = ()
+    config_maps: Mapping[str, ConfigMapView] = field(default_factory=dict)
+    groups: frozenset[str] = frozenset()
+    nodes: Mapping[str, NodeFacts] = field(default_factory=dict)
+    node_source: str = ""
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    progress: Mapping[str, Any] | None = None
