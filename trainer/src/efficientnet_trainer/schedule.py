@@ -50,7 +50,7 @@ def learning_rate(step: tf.Tensor, config: TrainerConfig, num_ranks: int) -> tf.
     warmup_steps = int(config.warmup_epochs * steps_per_epoch)
     if not warmup_steps:
         return rate
-    return tf.where(step < warmup_steps, peak * step / warmup_steps, rate)
+    return tf.where_v2(step < warmup_steps, peak * step / warmup_steps, rate)
 
 
 def _decayed(
