@@ -1,4 +1,4 @@
-"""What all models of the resource share: aliases, leniency, free-form values.
+"""What all models of the resource share: aliases, leniency, moments.
 
 Whatever the API server stored, the models must read: an operator that dies on
 a job it does not like stops serving all the others.  Refusing is the CRD's
@@ -9,7 +9,7 @@ server does for fields that are not nullable.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -55,26 +55,3 @@ Timestamp = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A moment, always in UTC; whole seconds in JSON, as metav1.Time."""
-
-FREE_FORM: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-"""Schema of an object whose fields belong to another API and are kept as they are."""
-
-VolumeSource = Annotated[
-    dict[str, Any],
-    WithJsonSchema(
-        {
-            **FREE_FORM,
-            # The API server takes {} for an emptyDir, which loses the data.
-            "minProperties": 1,
-            "maxProperties": 1,
-            # Named only so that a CEL rule can see it.
-            "properties": {
-                "emptyDir": {
-                    **FREE_FORM,
-                    "description": "core/v1 EmptyDirVolumeSource, lost with its pod.",
-                }
-            },
-        }
-    ),
-]
-"""A core/v1 VolumeSource, kept as it was written."""

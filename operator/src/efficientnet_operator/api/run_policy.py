@@ -49,7 +49,7 @@ class FailureRule(ApiModel):
 class FailurePolicy(ApiModel):
     """Exceptions from the usual handling of failures."""
 
-    rules: Annotated[list[FailureRule], Field(max_length=20)] = Field(default_factory=list)
+    rules: Annotated[list[FailureRule], Field(max_length=20)] = Field(default=[])
     """Rules in order; the first that matches decides. Without a match codes 2 and 3 fail the job
     and others restart the gang."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from efficientnet_operator.api.base import FREE_FORM, ApiModel, Timestamp
+from efficientnet_operator.api.base import ApiModel, Timestamp
 from efficientnet_operator.api.names import API_VERSION, KIND
 from efficientnet_operator.api.placement import NpuCount, RankTable, Scheduling
 from efficientnet_operator.api.run_policy import RunPolicy
@@ -23,6 +23,7 @@ from efficientnet_operator.api.training import (
     Training,
     TransferLearning,
 )
+from efficientnet_operator.api.volumes import FREE_FORM
 
 DEFAULT_EPOCHS = 350
 EVALUATION_INTERVAL_EPOCHS = 5
@@ -94,7 +95,7 @@ class EfficientNetJobSpec(ApiModel):
     """Which scheduler places the pods, together or one by one, and how many to a host."""
     run_policy: RunPolicy = RunPolicy()
     """Life of the job; may be changed at any time, managedBy excepted."""
-    pod_template: PodTemplate = Field(default_factory=dict)
+    pod_template: PodTemplate = Field(default={})
     """Labels, annotations and a partial pod spec, merged into the trainer pods."""
 
     @property

@@ -138,7 +138,7 @@ class EfficientNetJobStatus(ApiModel):
                 "x-kubernetes-list-map-keys": ["type"],
             },
         ),
-    ] = Field(default_factory=list)
+    ] = Field(default=[])
     """Aspects of the state, one for each type."""
     observed_generation: int | None = None
     """metadata.generation that this status speaks of."""

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from efficientnet_operator.api.base import ApiModel, VolumeSource
+from efficientnet_operator.api.base import ApiModel
+from efficientnet_operator.api.volumes import VolumeSource
 
 ModelName = Literal[
     "efficientnet-b0",
@@ -155,7 +156,7 @@ class Training(ApiModel):
     """Checkpoints kept; older ones are deleted."""
     extra_args: Annotated[
         list[Annotated[str, Field(max_length=1024, pattern="^--[a-z]")]], Field(max_length=64)
-    ] = Field(default_factory=list)
+    ] = Field(default=[])
     """Flags of the form --name=value for the trainer, after those that the operator builds, so
     that they win."""
 
@@ -167,7 +168,7 @@ class TransferLearning(ApiModel):
     """Checkpoint prefix to read weights from, such as /pretrained/model.ckpt-218750."""
     restore_exclude: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=64)
-    ] = Field(default_factory=list)
+    ] = Field(default=[])
     """Prefixes of the variables that keep their initial values, such as
     efficientnet-b0/head/dense/."""
 
