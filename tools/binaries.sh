@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Build the local cluster's binaries from Go modules into the cache, once per version.
 #
-# Usage: tools/binaries.sh [build|path NAME]
-#   build      build what is missing; a complete cache returns at once
+# Usage: tools/binaries.sh [build [COMPONENT...] | path NAME | list]
+#   build      build what is missing, of these components or of all; returns at
+#              once when nothing is
 #   path NAME  print where one binary stands (kubectl, helm, ...)
+#   list       print "NAME PATH" of every binary, built or not
 #
 # Each component has a folder of its own, named by its version, so that a new
 # version rebuilds that component alone. A folder appears only when it is whole.
@@ -38,7 +40,8 @@ build_component() {
   local name=$1 version=$2 minutes=$3 how=$4; shift 4
   local target=$cache/$name-$version
   [ -d "$target" ] && return
-  local work=$cache/.building-$name-$version-$$
+  local work=$cache/.building-$name
+  rm -rf "$work"              # of a build that was cut short; the lock says nobody uses it
   mkdir -p "$work"
   echo "binaries: building $name $version (about $minutes min on 2 cores, once)"
   local package started=$SECONDS
@@ -51,7 +54,11 @@ build_component() {
     fi
     echo "binaries:   $(basename "$output") at $((SECONDS - started)) s"
   done
-  mv -T "$work" "$target" 2>/dev/null || rm -rf "$work"
+  # kwok has no stages built in; those of its own module say what a fake node does.
+  if [ "$name" = kwok ]; then
+    cp -r --no-preserve=mode "$(go env GOMODCACHE)/sigs.k8s.io/kwok@v$version/kustomize/stage" "$work/stage"
+  fi
+  mv -T "$work" "$target"
 }
 
 # Without these the servers report v0.0.0 and clients refuse to match versions.
@@ -61,31 +68,38 @@ version_flags() {
 }
 
 build() {
+  local wanted=" $* " line
+  [ $# -gt 0 ] || wanted=" $(components | cut -d' ' -f1 | tr '\n' ' ') "
+  for line in "$@"; do
+    components | grep -q "^$line " || { echo "binaries: no component named '$line'; there are: $(components | cut -d' ' -f1 | tr '\n' ' ')" >&2; exit 2; }
+  done
   mkdir -p "$cache"
   exec 9>"$cache/.lock"
   flock 9                     # two runs on one machine share the cache
-  local line
   while read -r line; do
     # shellcheck disable=SC2086
-    build_component $line </dev/null
+    case $wanted in *" ${line%% *} "*) build_component $line </dev/null ;; esac
+  done < <(components)
+}
+
+list() {
+  local name version minutes how packages package
+  while read -r name version minutes how packages; do
+    for package in $packages; do
+      echo "$(binary_name "$package") $cache/$name-$version/$(binary_name "$package")"
+    done
   done < <(components)
 }
 
 path() {
-  local name version minutes how packages package
-  while read -r name version minutes how packages; do
-    for package in $packages; do
-      if [ "$(binary_name "$package")" = "$1" ]; then
-        echo "$cache/$name-$version/$1"; return
-      fi
-    done
-  done < <(components)
-  echo "binaries: no binary named '$1'; the components in $0 list them" >&2
+  list | sed -n "s|^$1 ||p" | grep . && return
+  echo "binaries: no binary named '$1'; '$0 list' names them all" >&2
   return 1
 }
 
 case ${1:-build} in
-  build) build ;;
+  build) shift || true; build "$@" ;;
   path) path "${2:?binaries: path wants a name, for example 'path kubectl'}" ;;
-  *) sed -n '2,9p' "$0" >&2; exit 2 ;;
+  list) list ;;
+  *) sed -n '2,11p' "$0" >&2; exit 2 ;;
 esac
