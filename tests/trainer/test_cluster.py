@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from efficientnet_trainer.cluster import ContradictionError, Pod, find_gang
 from efficientnet_trainer.environment import build_child_environment
 from efficientnet_trainer.rank_files import (

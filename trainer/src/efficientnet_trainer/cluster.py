@@ -71,30 +71,22 @@ def find_gang(files: RankFiles, pod: Pod, annotations: Dict[str, str]) -> Gang:
     by_peers = tuple(peer.rank for peer in files.peers if peer.pod == pod.name)
     if not by_peers:
         raise ContradictionError(
-            "{} lists no rank of pod {}; it lists {}".format(
-                PEERS_FILE, pod.name, sorted({peer.pod for peer in files.peers})
-            )
+            f"{PEERS_FILE} lists no rank of pod {pod.name}; it lists "
+            f"{sorted({peer.pod for peer in files.peers})}"
         )
-    workers = tuple("{}:{}".format(peer.pod_ip, peer.port) for peer in files.peers)
+    workers = tuple(f"{peer.pod_ip}:{peer.port}" for peer in files.peers)
     if pod.accelerator == CPU:
         return Gang(tuple(OwnRank(rank) for rank in by_peers), workers)
     devices = parse_table(files.table)
     if len(devices) != len(files.peers):
         raise ContradictionError(
-            "{} has {} devices, {} has {} ranks".format(
-                TABLE_FILE, len(devices), PEERS_FILE, len(files.peers)
-            )
+            f"{TABLE_FILE} has {len(devices)} devices, {PEERS_FILE} has {len(files.peers)} ranks"
         )
     own = _own_devices(devices, by_peers, pod, _parse_allocation(annotations))
     if tuple(device.rank for device in own) != by_peers:
         raise ContradictionError(
-            "pod {} holds the devices of ranks {} by {}, but {} gives it ranks {}".format(
-                pod.name,
-                [device.rank for device in own],
-                TABLE_FILE,
-                PEERS_FILE,
-                list(by_peers),
-            )
+            f"pod {pod.name} holds the devices of ranks {[device.rank for device in own]} by "
+            f"{TABLE_FILE}, but {PEERS_FILE} gives it ranks {list(by_peers)}"
         )
     return Gang(
         tuple(OwnRank(device.rank, device.device_id, device.pod_name) for device in own), workers
@@ -110,7 +102,7 @@ def parse_table(table: Dict[str, Any]) -> Tuple[TableDevice, ...]:
         devices = _parse_legacy(table) if "group_list" in table else _parse_ranked(table)
     except (KeyError, TypeError, ValueError) as error:
         raise ContradictionError(
-            "{} has neither the form 1.0 nor the legacy one: {!r}".format(TABLE_FILE, error)
+            f"{TABLE_FILE} has neither the form 1.0 nor the legacy one: {error!r}"
         ) from None
     return tuple(sorted(devices))
 
@@ -140,11 +132,9 @@ def _parse_legacy(table: Dict[str, Any]) -> List[TableDevice]:
 def _check_dense(peers: Tuple[Peer, ...], pod: Pod) -> None:
     ranks = [peer.rank for peer in peers]
     if ranks != list(range(len(ranks))):
-        raise ContradictionError("{} has ranks {}, not 0..n-1".format(PEERS_FILE, ranks))
+        raise ContradictionError(f"{PEERS_FILE} has ranks {ranks}, not 0..n-1")
     if pod.npus is not None and len(ranks) != pod.npus:
-        raise ContradictionError(
-            "{} has {} ranks, the job has {}".format(PEERS_FILE, len(ranks), pod.npus)
-        )
+        raise ContradictionError(f"{PEERS_FILE} has {len(ranks)} ranks, the job has {pod.npus}")
 
 
 def _parse_allocation(annotations: Dict[str, str]) -> Dict[str, Any]:
@@ -156,12 +146,12 @@ def _parse_allocation(annotations: Dict[str, str]) -> Dict[str, Any]:
             allocation["devices"] = [str(device["device_id"]) for device in allocation["devices"]]
         except (KeyError, TypeError, ValueError) as error:
             raise ContradictionError(
-                "the annotation {} is unusable ({!r}): {}".format(key, error, annotations[key])
+                f"the annotation {key} is unusable ({error!r}): {annotations[key]}"
             ) from None
         return dict(allocation)
     raise ContradictionError(
-        "the rank table is complete, but the pod has no annotation {}: was it allocated a "
-        "device?".format(CONFIGURATION_ANNOTATIONS[0])
+        f"the rank table is complete, but the pod has no annotation "
+        f"{CONFIGURATION_ANNOTATIONS[0]}: was it allocated a device?"
     )
 
 

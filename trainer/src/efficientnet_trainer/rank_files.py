@@ -73,16 +73,15 @@ def parse_rank_files(
     table = _parse_json(TABLE_FILE, table_text)
     status = table.get("status") if isinstance(table, dict) else None
     if status != "completed":
-        raise NotReadyError("{} has status {!r}, not 'completed'".format(TABLE_FILE, status))
+        raise NotReadyError(f"{TABLE_FILE} has status {status!r}, not 'completed'")
     wanted = annotations.get(RANK_TABLE_ANNOTATION)
     if wanted is None:
-        raise NotReadyError("the pod has no annotation {}".format(RANK_TABLE_ANNOTATION))
+        raise NotReadyError(f"the pod has no annotation {RANK_TABLE_ANNOTATION}")
     found = content_hash(table_text, peers_text)
     if found != wanted:
         raise NotReadyError(
-            "the mounted files have the hash {}, the annotation {} says {}".format(
-                found[:12], RANK_TABLE_ANNOTATION, wanted[:12]
-            )
+            f"the mounted files have the hash {found[:12]}, "
+            f"the annotation {RANK_TABLE_ANNOTATION} says {wanted[:12]}"
         )
     return RankFiles(table_text, table, _parse_peers(_parse_json(PEERS_FILE, peers_text)))
 
@@ -91,7 +90,7 @@ def _parse_json(name: str, text: bytes) -> Any:
     try:
         return json.loads(text.decode("utf-8"))
     except ValueError as error:
-        raise NotReadyError("{} is no JSON: {}".format(name, error)) from None
+        raise NotReadyError(f"{name} is no JSON: {error}") from None
 
 
 def _parse_peers(entries: List[Dict[str, Any]]) -> Tuple[Peer, ...]:
@@ -101,5 +100,5 @@ def _parse_peers(entries: List[Dict[str, Any]]) -> Tuple[Peer, ...]:
             for entry in entries
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise NotReadyError("{} has an unusable entry: {!r}".format(PEERS_FILE, error)) from None
+        raise NotReadyError(f"{PEERS_FILE} has an unusable entry: {error!r}") from None
     return tuple(sorted(peers))

@@ -99,7 +99,7 @@ def write_whole(path: str, content: bytes) -> None:
 
 def exit_report_path(folder: str, rank: int) -> str:
     """Return where a rank leaves its termination for the launcher."""
-    return os.path.join(folder, "rank-{}.exit.json".format(rank))
+    return os.path.join(folder, f"rank-{rank}.exit.json")
 
 
 def read_exit_report(folder: str, rank: int) -> Optional[Termination]:

@@ -1,0 +1,162 @@
+"""The two ways to train: through npu_bridge on NPUs, through tf.estimator without.
+
+``choose_backend`` decides once; everything else asks the backend for what differs: the
+estimator, the optimizer's wrapping, the sum over ranks.  This one is TensorFlow's own: a
+plain estimator for one rank, MultiWorkerMirroredStrategy over TF_CONFIG for several.
+``npu`` has the other.
+"""
+
+import importlib.util
+import os
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence
+
+import tensorflow.compat.v1 as tf
+
+from efficientnet_trainer.cluster import CPU
+from efficientnet_trainer.config import TrainerConfig
+from efficientnet_trainer.environment import LOCAL_RANKS
+from efficientnet_trainer.errors import ConfigError, TrainerError
+
+ModelFn = Callable[..., Any]
+InputFn = Callable[[], tf.data.Dataset]
+
+
+class Rank(NamedTuple):
+    """This process's place in the gang."""
+
+    rank: int
+    size: int
+    local_ranks: int
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether it writes the run's checkpoints and evaluates."""
+        return self.rank == 0
+
+
+def read_rank(env: Mapping[str, str]) -> Rank:
+    """Read the launcher's variables; a run by hand is a gang of one."""
+    return Rank(
+        int(env.get("RANK_ID", "0")),
+        int(env.get("RANK_SIZE", "1")),
+        int(env.get(LOCAL_RANKS, "1")),
+    )
+
+
+class TensorFlowBackend:
+    """Training on CPUs by tf.estimator."""
+
+    steps_per_call = 1
+    """Steps between two looks of the hooks."""
+
+    def __init__(self, config: TrainerConfig, rank: Rank) -> None:
+        """Refuse what a CPU cannot do."""
+        if config.precision == "mixed":
+            raise ConfigError("--precision is mixed, which needs an NPU; use float32 or unset it")
+        self._config = config
+        self._rank = rank
+
+    def checkpoint_dir(self) -> str:
+        """Return where this rank writes; every rank saves, for saving is a collective."""
+        return checkpoint_dir(self._config, self._rank)
+
+    def train(
+        self, model_fn: ModelFn, input_fn: InputFn, max_steps: int, listeners: Sequence[Any]
+    ) -> None:
+        """Train up to ``max_steps`` from the newest checkpoint, or until a hook stops it.
+
+        The saver is a hook of our own: under a strategy the estimator takes no listeners,
+        and makes a saver only beneath one for summaries.
+        """
+        saver = tf.train.CheckpointSaverHook(
+            self.checkpoint_dir(),
+            save_steps=self._config.checkpoint_steps(self._rank.size),
+            listeners=list(listeners),
+        )
+        if self._rank.size == 1:
+            estimator = tf.estimator.Estimator(model_fn, config=self._run_config(None))
+            estimator.train(input_fn, max_steps=max_steps, hooks=[saver])
+            return
+        strategy = tf.distribute.experimental.MultiWorkerMirroredStrategy()
+        estimator = tf.estimator.Estimator(model_fn, config=self._run_config(strategy))
+        tf.estimator.train_and_evaluate(
+            estimator,
+            tf.estimator.TrainSpec(input_fn, max_steps=max_steps, hooks=[saver]),
+            tf.estimator.EvalSpec(input_fn),
+        )
+
+    def evaluate(self, model_fn: ModelFn, input_fn: InputFn, path: str, hooks: List[Any]) -> Any:
+        """Evaluate one checkpoint in this process alone and return its metrics."""
+        # With a cluster in TF_CONFIG the estimator would wait for peers that do not evaluate.
+        os.environ.pop("TF_CONFIG", None)
+        estimator = tf.estimator.Estimator(model_fn, config=self._run_config(None))
+        return estimator.evaluate(input_fn, checkpoint_path=path, hooks=hooks)
+
+    def wrap_optimizer(self, optimizer: tf.train.Optimizer) -> tf.train.Optimizer:
+        """Return it as it is: the strategy sums the gradients."""
+        return optimizer
+
+    def build_train_spec(self, **fields: Any) -> Any:
+        """Return the estimator's spec of a training graph."""
+        return tf.estimator.EstimatorSpec(mode=tf.estimator.ModeKeys.TRAIN, **fields)
+
+    def sum_over_ranks(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return the sum of a tensor over all ranks, as one more part of the same step."""
+        if self._rank.size == 1:
+            return tensor
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+    def _run_config(self, strategy: Optional[Any]) -> Any:
+        return tf.estimator.RunConfig(
+            model_dir=self._config.model_dir,
+            tf_random_seed=self._config.random_seed,
+            save_summary_steps=self._config.log_steps,
+            save_checkpoints_steps=None,
+            save_checkpoints_secs=None,
+            keep_checkpoint_max=self._config.keep_checkpoint_max,
+            log_step_count_steps=None,
+            session_config=session_config(self._rank),
+            train_distribute=strategy,
+        )
+
+
+def checkpoint_dir(config: TrainerConfig, rank: Rank) -> str:
+    """Return the folder that a rank's checkpoints go to; only rank 0's are read again."""
+    if rank.is_chief:
+        return config.model_dir
+    return os.path.join(config.model_dir, f"tmp_worker_{rank.rank}")
+
+
+def session_config(rank: Rank) -> Any:
+    """Share the pod's cores evenly among its ranks."""
+    cores = max(1, len(os.sched_getaffinity(0)) // rank.local_ranks)
+    # Two at least between ops: a step of the network and its collectives overlap.
+    return tf.ConfigProto(
+        intra_op_parallelism_threads=cores, inter_op_parallelism_threads=max(2, cores)
+    )
+
+
+def choose_backend(config: TrainerConfig, rank: Rank, env: Mapping[str, str]) -> Any:
+    """Return npu_bridge's backend where it can be loaded, else TensorFlow's.
+
+    Raises:
+        TrainerError: this is an NPU's pod and its npu_bridge does not load.
+    """
+    accelerator = env.get("ENJ_ACCELERATOR")
+    if accelerator == CPU or "TF_CONFIG" in env:
+        return TensorFlowBackend(config, rank)
+    # Here, not above: it is the fallback's business that its modules may be missing.
+    from efficientnet_trainer import npu
+
+    bridge, problem = npu.load_bridge()
+    if bridge is not None:
+        return npu.NpuBackend(config, rank, bridge)
+    installed = importlib.util.find_spec("npu_bridge") is not None
+    if rank.size > 1 or (installed and accelerator):
+        raise TrainerError(
+            f"rank {rank.rank} of {rank.size} cannot load npu_bridge ({problem}); check that the "
+            f"Ascend driver is mounted and its set_env.sh was sourced, or use accelerator CPU"
+        )
+    tf.logging.info("npu_bridge is not to be used (%s): training on the CPU", problem)
+    return TensorFlowBackend(config, rank)

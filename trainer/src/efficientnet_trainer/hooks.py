@@ -1,0 +1,207 @@
+"""What happens beside the arithmetic at each step: stop together, report, guard the saves.
+
+A rank must not leave the loop alone, for the others would wait in the next collective for
+ever.  So the wish to stop is summed over the ranks within the step, and all see the same
+sum: they leave at the same step and save there together.
+"""
+
+import time
+from collections import deque
+from typing import Any, Callable, Deque, Optional, Tuple
+
+import tensorflow.compat.v1 as tf
+
+from efficientnet_trainer.config import TrainerConfig
+from efficientnet_trainer.owner import Ownership
+from efficientnet_trainer.progress import ProgressReporter
+from efficientnet_trainer.stop import StopFlag
+
+RATE_WINDOW_S = 30.0
+
+
+class Shared:
+    """The tensors of a step that ranks agree on.
+
+    Summing loss and wish to stop in one vector costs one collective for both.
+    """
+
+    def __init__(
+        self, loss: tf.Tensor, num_ranks: int, sum_over_ranks: Callable[[tf.Tensor], tf.Tensor]
+    ) -> None:
+        """Build them into the current graph."""
+        self.wish = tf.placeholder_with_default(0.0, [], name="wish_to_stop")
+        total = sum_over_ranks(tf.stack([self.wish, loss]))
+        self.wishes = total[0]
+        self.loss = total[1] / num_ranks
+
+
+class AgreedStopHook(tf.train.SessionRunHook):
+    """Ends training at the first step at which any rank wishes to stop."""
+
+    def __init__(self, shared: Shared, flag: StopFlag) -> None:
+        """Watch this rank's flag."""
+        self._shared = shared
+        self._flag = flag
+
+    def before_run(self, _run_context: Any) -> Any:
+        """Put this rank's wish into the sum."""
+        feed = {self._shared.wish: 1.0} if self._flag.requested else None
+        return tf.train.SessionRunArgs(self._shared.wishes, feed_dict=feed)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Leave where any rank wished to; the saver saves at the end of the session."""
+        if run_values.results > 0.5:
+            # A rank that only hears of the stop stops just the same, and says so.
+            self._flag.request()
+            run_context.request_stop()
+
+
+class RateMeter:
+    """Steps per second over the last half minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start without a rate."""
+        self._clock = clock
+        self._seen: Deque[Tuple[float, int]] = deque()
+
+    def measure(self, step: int) -> Optional[float]:
+        """Note that ``step`` is done and return the rate, if there is one yet."""
+        now = self._clock()
+        self._seen.append((now, step))
+        while len(self._seen) > 2 and now - self._seen[0][0] > RATE_WINDOW_S:
+            self._seen.popleft()
+        seconds, steps = now - self._seen[0][0], step - self._seen[0][1]
+        return steps / seconds if steps > 0 and seconds > 0 else None
+
+
+class ReportHook(tf.train.SessionRunHook):
+    """Tells the launcher of each step, and the log and TensorBoard of every ``log_steps``."""
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        num_ranks: int,
+        figures: Any,
+        reporter: ProgressReporter,
+        summary_dir: Optional[str],
+    ) -> None:
+        """Take what to report.
+
+        Args:
+            config: sizes of batch and epoch, and the total of steps.
+            num_ranks: ranks that share a step.
+            figures: dict of the tensors ``step`` (after the update), ``loss``, ``rate``.
+            reporter: where each step is told.
+            summary_dir: where images per second are drawn, or None on ranks above 0.
+        """
+        self._config = config
+        self._global_batch = config.train_batch_size * num_ranks
+        self._steps_per_epoch = config.steps_per_epoch(num_ranks)
+        self._figures = figures
+        self._reporter = reporter
+        self._summary_dir = summary_dir
+        self._meter = RateMeter()
+        self._logged = (time.monotonic(), 0)
+
+    def begin(self) -> None:
+        """Show that the graph is being compiled until the first step is done."""
+        self._reporter.enter("compiling")
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Start counting from the step that was restored."""
+        step = int(session.run(tf.train.get_global_step()))
+        self._meter.measure(step)
+        self._logged = (time.monotonic(), step)
+
+    def before_run(self, _run_context: Any) -> Any:
+        """Fetch the figures with the step."""
+        return tf.train.SessionRunArgs(self._figures)
+
+    def after_run(self, _run_context: Any, run_values: Any) -> None:
+        """Report the step."""
+        figures = run_values.results
+        step, loss, rate = int(figures["step"]), float(figures["loss"]), float(figures["rate"])
+        steps_per_s = self._meter.measure(step)
+        left = self._config.train_steps - step
+        if self._reporter.state.phase != "training":
+            self._reporter.enter("training")
+        self._reporter.advance(
+            step=step,
+            epoch=step / self._steps_per_epoch,
+            loss=loss,
+            learning_rate=rate,
+            images_per_second=steps_per_s and steps_per_s * self._global_batch,
+            eta_seconds=steps_per_s and left / steps_per_s,
+        )
+        last_time, last_step = self._logged
+        if step // self._config.log_steps > last_step // self._config.log_steps or left <= 0:
+            now = time.monotonic()
+            images_per_s = (step - last_step) * self._global_batch / max(now - last_time, 1e-9)
+            self._logged = (now, step)
+            self._log(step, images_per_s, loss, rate)
+
+    def _log(self, step: int, images_per_s: float, loss: float, rate: float) -> None:
+        epoch = step / self._steps_per_epoch
+        # The original trainer's line, blanks included: people have scripts that read it.
+        print(f"step:{step}  epoch:{epoch} ips:{images_per_s} loss:{loss} lr:{rate}", flush=True)
+        if self._summary_dir is not None:
+            writer = tf.summary.FileWriterCache.get(self._summary_dir)
+            value = tf.Summary.Value(tag="images_per_second", simple_value=images_per_s)
+            writer.add_summary(tf.Summary(value=[value]), step)
+
+
+class SaveListener(tf.train.CheckpointSaverListener):
+    """Lets only the owner save, and tells of each checkpoint."""
+
+    def __init__(
+        self, reporter: ProgressReporter, flag: StopFlag, ownership: Optional[Ownership]
+    ) -> None:
+        """Take the claim to check, which only the writing rank of a job has."""
+        self._reporter = reporter
+        self._flag = flag
+        self._ownership = ownership
+        self._started = 0.0
+        self._phase = "training"
+
+    def before_save(self, session: Any, global_step_value: Any) -> None:
+        """Refuse to write where another run took over.
+
+        Raises:
+            OwnerLostError: it did.
+        """
+        if self._ownership is not None:
+            self._ownership.check()
+        self._phase = self._reporter.state.phase
+        self._started = time.time()
+        self._reporter.enter("saving")
+
+    def after_save(self, session: Any, global_step_value: Any) -> None:
+        """Record the checkpoint and go back to what was interrupted."""
+        self._flag.note_saved()
+        now = time.time()
+        self._reporter.record(
+            step=int(global_step_value),
+            checkpoint_step=int(global_step_value),
+            checkpoint_saved_at=now,
+            checkpoint_save_seconds=now - self._started,
+        )
+        self._reporter.enter(self._phase)
+
+
+class EvaluationHook(tf.train.SessionRunHook):
+    """Counts evaluated batches as progress, and leaves when asked to stop."""
+
+    def __init__(self, reporter: ProgressReporter, flag: StopFlag) -> None:
+        """Report to ``reporter``, watch ``flag``."""
+        self._reporter = reporter
+        self._flag = flag
+
+    def begin(self) -> None:
+        """Enter the phase."""
+        self._reporter.enter("evaluating")
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Record the batch."""
+        self._reporter.advance()
+        if self._flag.requested:
+            run_context.request_stop()

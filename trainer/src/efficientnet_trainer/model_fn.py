@@ -1,0 +1,117 @@
+"""Tie network, loss, optimizer, restoring and hooks into the estimator's model_fn.
+
+Training and evaluation build the same variables; evaluation reads their moving averages.
+The backend says what differs between NPUs and CPUs.
+"""
+
+from typing import Any, Callable, Dict, NamedTuple, Optional
+
+import tensorflow.compat.v1 as tf
+
+from efficientnet_trainer import hooks, restore
+from efficientnet_trainer.backend import Rank, TensorFlowBackend
+from efficientnet_trainer.config import TrainerConfig
+from efficientnet_trainer.loss import cross_entropy, weight_decay
+from efficientnet_trainer.model import build_logits, normalize
+from efficientnet_trainer.optimizer import (
+    averaged_variables,
+    build_optimizer,
+    build_train_op,
+    moving_average,
+)
+from efficientnet_trainer.progress import ProgressReporter
+from efficientnet_trainer.schedule import learning_rate
+from efficientnet_trainer.stop import StopFlag
+
+TOP_1 = "top_1_accuracy"
+TOP_5 = "top_5_accuracy"
+MEAN_LOSS = "mean_loss"
+"""Over images; the estimator's own ``loss`` is over batches, of which the last is smaller."""
+
+
+class RunContext(NamedTuple):
+    """What the graph's hooks work with."""
+
+    config: TrainerConfig
+    rank: Rank
+    backend: TensorFlowBackend
+    """Or npu_bridge's, which has the same methods."""
+    reporter: ProgressReporter
+    flag: StopFlag
+    restores: bool
+    """Whether this run starts from --restore_path: it is set and no checkpoint is there."""
+
+
+def make_model_fn(run: RunContext) -> Callable[..., Any]:
+    """Return the model_fn of one run."""
+
+    def model_fn(features: tf.Tensor, labels: tf.Tensor, mode: str) -> Any:
+        is_training = mode == tf.estimator.ModeKeys.TRAIN
+        architecture = run.config.architecture
+        logits = build_logits(
+            normalize(features, architecture),
+            architecture,
+            is_training,
+            run.config.num_label_classes,
+            run.config.data_format,
+        )
+        loss = cross_entropy(logits, labels, run.config.label_smoothing)
+        loss += weight_decay(tf.trainable_variables(), run.config.weight_decay)
+        if is_training:
+            return _build_training(run, loss)
+        return tf.estimator.EstimatorSpec(
+            mode,
+            loss=loss,
+            eval_metric_ops=_build_metrics(logits, labels, loss),
+            scaffold=tf.train.Scaffold(saver=_evaluation_saver(run.config)),
+        )
+
+    return model_fn
+
+
+def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
+    config = run.config
+    step = tf.train.get_or_create_global_step()
+    rate = learning_rate(step, config, run.rank.size)
+    optimizer = run.backend.wrap_optimizer(build_optimizer(config, rate))
+    train_op = build_train_op(optimizer, loss, config, step)
+    if config.restore_path and run.restores:
+        restore.restore_weights(config.restore_path, config.restore_exclude)
+    shared = hooks.Shared(loss, run.rank.size, run.backend.sum_over_ranks)
+    with tf.control_dependencies([train_op]):
+        step_done = tf.identity(step.read_value(), name="step_done")
+    tf.summary.scalar("learning_rate", rate)
+    tf.summary.scalar("training_loss", shared.loss)
+    report = hooks.ReportHook(
+        config,
+        run.rank.size,
+        {"step": step_done, "loss": shared.loss, "rate": rate},
+        run.reporter,
+        config.model_dir if run.rank.is_chief else None,
+    )
+    return run.backend.build_train_spec(
+        loss=loss,
+        train_op=train_op,
+        training_hooks=[hooks.AgreedStopHook(shared, run.flag), report],
+    )
+
+
+def _build_metrics(logits: tf.Tensor, labels: tf.Tensor, loss: tf.Tensor) -> Dict[str, Any]:
+    """Return metrics in which every image counts the same, whatever its batch's size."""
+    # Not in_top_k for the first: a network that answers alike to all would count as right.
+    top1 = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels)
+    top5 = tf.nn.in_top_k(logits, labels, min(5, int(logits.shape[-1])))
+    batch_size = tf.cast(tf.shape(labels)[0], tf.float32)
+    return {
+        TOP_1: tf.metrics.mean(tf.cast(top1, tf.float32)),
+        TOP_5: tf.metrics.mean(tf.cast(top5, tf.float32)),
+        MEAN_LOSS: tf.metrics.mean(loss, weights=batch_size),
+    }
+
+
+def _evaluation_saver(config: TrainerConfig) -> Optional[tf.train.Saver]:
+    """Return a saver that reads each variable's moving average in its place."""
+    if not config.moving_average_decay:
+        return None
+    average = moving_average(config.moving_average_decay)
+    return tf.train.Saver(average.variables_to_restore(averaged_variables()))

@@ -1,0 +1,158 @@
+"""Training on Ascend NPUs through npu_bridge, TensorFlow 1.15's adapter for them.
+
+Its releases differ in what their classes accept, so every keyword is held against the
+installed signature first.  Probing may fail with anything: without the driver's library
+the import ends in a NameError.
+"""
+
+import importlib
+import inspect
+import json
+import os
+import shutil
+import tempfile
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import tensorflow.compat.v1 as tf
+
+from efficientnet_trainer import backend
+from efficientnet_trainer.config import TrainerConfig
+
+HCCL_TIMEOUT_S = 1800
+MIX_LIST = {"white-list": {"to-add": ["ReduceMean", "ReduceMeanD"]}}
+"""Ops that mixed precision keeps in float32 by default and that EfficientNet can lower."""
+
+
+class Bridge(NamedTuple):
+    """The parts of npu_bridge that are used."""
+
+    run_config: Any
+    estimator: Any
+    estimator_spec: Any
+    distributed_optimizer: Any
+    loss_scale_optimizer: Any
+    fixed_loss_scale: Any
+    all_reduce: Any
+
+
+_PARTS = (
+    ("npu_bridge.estimator.npu.npu_config", "NPURunConfig"),
+    ("npu_bridge.estimator.npu.npu_estimator", "NPUEstimator"),
+    ("npu_bridge.estimator.npu.npu_estimator", "NPUEstimatorSpec"),
+    ("npu_bridge.estimator.npu.npu_optimizer", "NPUDistributedOptimizer"),
+    ("npu_bridge.estimator.npu.npu_loss_scale_optimizer", "NPULossScaleOptimizer"),
+    ("npu_bridge.estimator.npu.npu_loss_scale_manager", "FixedLossScaleManager"),
+    ("npu_bridge.hccl.hccl_ops", "allreduce"),
+)
+
+
+def load_bridge() -> Tuple[Optional[Bridge], str]:
+    """Return npu_bridge's parts, or None and why it cannot be used."""
+    try:
+        return Bridge(
+            *(getattr(importlib.import_module(module), name) for module, name in _PARTS)
+        ), ""
+    except Exception as error:  # a missing library shows as NameError, AttributeError, ...
+        return None, f"{type(error).__name__}: {error}"
+
+
+def accepted(function: Callable[..., Any], keywords: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the keywords that the installed release knows, saying which it does not."""
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return keywords
+    unknown = sorted(set(keywords) - set(parameters))
+    if unknown:
+        tf.logging.info("this npu_bridge has no %s of %s", unknown, function.__qualname__)
+    return {name: value for name, value in keywords.items() if name in parameters}
+
+
+class NpuBackend:
+    """Training by NPUEstimator, one process per NPU over HCCL."""
+
+    def __init__(self, config: TrainerConfig, rank: backend.Rank, bridge: Bridge) -> None:
+        """Take the installed npu_bridge."""
+        self._config = config
+        self._rank = rank
+        self._bridge = bridge
+        self.steps_per_call = config.iterations_per_loop
+
+    def checkpoint_dir(self) -> str:
+        """Return where this rank writes: NPUEstimator saves on every rank."""
+        return backend.checkpoint_dir(self._config, self._rank)
+
+    def train(
+        self,
+        model_fn: backend.ModelFn,
+        input_fn: backend.InputFn,
+        max_steps: int,
+        listeners: Sequence[Any],
+    ) -> None:
+        """Train up to ``max_steps``; NPUEstimator broadcasts rank 0's state at the start."""
+        if not self._rank.is_chief:
+            # A checkpoint of its own could be newer than rank 0's, and end its training early.
+            shutil.rmtree(self.checkpoint_dir(), ignore_errors=True)
+        estimator = self._build_estimator(model_fn, self._train_options())
+        estimator.train(input_fn, max_steps=max_steps, saving_listeners=list(listeners))
+
+    def evaluate(
+        self, model_fn: backend.ModelFn, input_fn: backend.InputFn, path: str, hooks: List[Any]
+    ) -> Any:
+        """Evaluate one checkpoint on this rank's NPU and return its metrics."""
+        estimator = self._build_estimator(model_fn, {})
+        return estimator.evaluate(input_fn, checkpoint_path=path, hooks=hooks)
+
+    def wrap_optimizer(self, optimizer: Any) -> Any:
+        """Let HCCL average the gradients, and scale the loss where precision is mixed."""
+        optimizer = self._bridge.distributed_optimizer(optimizer)
+        if self._config.precision == "float32":
+            return optimizer
+        manager = self._bridge.fixed_loss_scale(loss_scale=self._config.loss_scale)
+        distributed = self._rank.size > 1
+        return self._bridge.loss_scale_optimizer(optimizer, manager, is_distributed=distributed)
+
+    def build_train_spec(self, **fields: Any) -> Any:
+        """Return NPUEstimator's spec of a training graph."""
+        return self._bridge.estimator_spec(mode=tf.estimator.ModeKeys.TRAIN, **fields)
+
+    def sum_over_ranks(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return the sum of a tensor over all ranks by HCCL."""
+        if self._rank.size == 1:
+            return tensor
+        return self._bridge.all_reduce(tensor, "sum")
+
+    def _train_options(self) -> Dict[str, Any]:
+        return {
+            "save_summary_steps": self._config.log_steps,
+            "save_checkpoints_steps": self._config.checkpoint_steps(self._rank.size),
+            "iterations_per_loop": self._config.iterations_per_loop,
+            "hcom_parallel": True,
+            "hccl_timeout": HCCL_TIMEOUT_S,
+        }
+
+    def _build_estimator(self, model_fn: backend.ModelFn, options: Dict[str, Any]) -> Any:
+        mixed = self._config.precision != "float32"
+        keywords = dict(
+            options,
+            model_dir=self.checkpoint_dir(),
+            tf_random_seed=self._config.random_seed,
+            keep_checkpoint_max=self._config.keep_checkpoint_max,
+            session_config=tf.ConfigProto(),
+            enable_data_pre_proc=True,
+            # The 910 has no float32 convolution, so the other mode lowers only such ops.
+            precision_mode="allow_mix_precision" if mixed else "allow_fp32_to_fp16",
+        )
+        if mixed:
+            keywords["modify_mixlist"] = _write_mix_list()
+        run_config = self._bridge.run_config(**accepted(self._bridge.run_config, keywords))
+        return self._bridge.estimator(
+            model_fn=model_fn, model_dir=self.checkpoint_dir(), config=run_config
+        )
+
+
+def _write_mix_list() -> str:
+    """Write MIX_LIST where the graph compiler can read it, and return the path."""
+    handle, path = tempfile.mkstemp(suffix=".json", prefix="mixlist-")
+    with os.fdopen(handle, "w") as stream:
+        json.dump(MIX_LIST, stream)
+    return path

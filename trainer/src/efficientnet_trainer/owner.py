@@ -1,0 +1,140 @@
+"""Keep two attempts from writing the same checkpoints.
+
+A node that lost its network goes on training while its successor has already begun.  The
+writer of checkpoints keeps ``<model_dir>/.owner``: within one job a lower attempt gives
+way for good, and another job's run is refused only while the owner shows life.  Only
+training owns; evaluation and export never do, nor does a run by hand, which has no job.
+"""
+
+import json
+import os
+import threading
+import time
+from typing import Callable, Mapping, NamedTuple, Optional
+
+from efficientnet_trainer.termination import TransientError, write_whole
+
+OWNER_FILE = ".owner"
+RENEW_EVERY_S = 20.0
+ALIVE_S = 60.0
+"""An owner that was renewed this recently is alive: three renewals could have been missed."""
+
+
+class OwnerLostError(TransientError):
+    """Another run owns the model directory."""
+
+
+class Owner(NamedTuple):
+    """Who writes the checkpoints of one model directory."""
+
+    job_uid: str
+    attempt: int
+    renewed: float = 0.0
+    """Unix seconds."""
+
+
+def find_refusal(found: Optional[Owner], own: Owner, now: float) -> Optional[str]:
+    """Return why ``own`` may not write where ``found`` is on record, or None if it may."""
+    if found is None:
+        return None
+    if found.job_uid == own.job_uid:
+        if found.attempt > own.attempt:
+            return f"attempt {found.attempt} of this job took over from attempt {own.attempt}"
+        return None
+    age_s = now - found.renewed
+    if age_s < ALIVE_S:
+        return (
+            f"job {found.job_uid} (attempt {found.attempt}) writes there, "
+            f"last seen {age_s:.0f} s ago"
+        )
+    return None
+
+
+def parse_owner(text: bytes) -> Optional[Owner]:
+    """Return the owner on record; an unreadable record owns nothing."""
+    try:
+        record = json.loads(text.decode("utf-8"))
+        return Owner(str(record["jobUID"]), int(record["attempt"]), float(record["renewed"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+class Ownership:
+    """One run's claim on its model directory."""
+
+    def __init__(
+        self, model_dir: str, job_uid: str, attempt: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Claim nothing yet."""
+        self._path = os.path.join(model_dir, OWNER_FILE)
+        self._own = Owner(job_uid, attempt)
+        self._clock = clock
+
+    def renew(self) -> None:
+        """Claim the directory or show life.
+
+        Raises:
+            OwnerLostError: another run owns it.
+        """
+        self.check()
+        record = {
+            "jobUID": self._own.job_uid,
+            "attempt": self._own.attempt,
+            "renewed": self._clock(),
+        }
+        write_whole(self._path, json.dumps(record).encode())
+
+    def check(self) -> None:
+        """Raise OwnerLostError if another run owns the directory."""
+        refusal = find_refusal(self._read(), self._own, self._clock())
+        if refusal is not None:
+            raise OwnerLostError(
+                f"attempt {self._own.attempt} may not save to "
+                f"{os.path.dirname(self._path)}: {refusal}"
+            )
+
+    def release(self) -> None:
+        """Give the directory up after the last checkpoint, so that another job need not wait."""
+        found = self._read()
+        if found is not None and found[:2] == self._own[:2]:
+            os.unlink(self._path)
+
+    def keep_renewing(self) -> None:
+        """Show life from a thread until the process ends or the directory is lost.
+
+        A loss is not reported from here: the next save finds it and stops the run.
+        """
+        threading.Thread(target=self._renew_until_lost, name="owner", daemon=True).start()
+
+    def _renew_until_lost(self) -> None:
+        while True:
+            time.sleep(RENEW_EVERY_S)
+            try:
+                self.renew()
+            except OwnerLostError:
+                return
+            except OSError:
+                continue  # A shared file system that stutters; the save itself will tell.
+
+    def _read(self) -> Optional[Owner]:
+        try:
+            with open(self._path, "rb") as stream:
+                return parse_owner(stream.read())
+        except FileNotFoundError:
+            return None
+
+
+def claim(model_dir: str, env: Mapping[str, str]) -> Optional[Ownership]:
+    """Claim ``model_dir`` for the job of the environment; None for a run by hand.
+
+    Raises:
+        OwnerLostError: another run owns it.
+    """
+    job_uid = env.get("ENJ_JOB_UID")
+    if not job_uid:
+        return None
+    os.makedirs(model_dir, exist_ok=True)
+    ownership = Ownership(model_dir, job_uid, int(env.get("ENJ_ATTEMPT", "1")))
+    ownership.renew()
+    ownership.keep_renewing()
+    return ownership

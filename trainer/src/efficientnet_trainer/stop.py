@@ -1,0 +1,107 @@
+"""Hear SIGTERM in a process that TensorFlow keeps busy, and end it in time in any case.
+
+Python runs signal handlers between bytecodes, which a rank inside a collective does not
+reach.  So the C-level handler writes to a pipe, and a thread of ours reads it: it raises
+the flag that ``hooks`` all-reduces, and ends the process hard when the grace period is
+over.  Install it before TensorFlow is imported: the import takes seconds.
+"""
+
+import os
+import signal
+import sys
+import threading
+from typing import Any, Callable, Mapping, Optional
+
+from efficientnet_trainer.errors import ConfigError
+from efficientnet_trainer.termination import STOPPED, TRANSIENT
+
+GRACE_VARIABLE = "ENJ_STOP_GRACE_S"
+GRACE_S = 110.0
+"""A pod's grace period is 120 s on CPUs; what is left is for the launcher."""
+
+
+class StopFlag:
+    """Whether a stop was asked for, and whether a checkpoint was made since."""
+
+    def __init__(self) -> None:
+        """Start with no stop asked for."""
+        self._requested = threading.Event()
+        self._saved = threading.Event()
+
+    @property
+    def requested(self) -> bool:
+        """Whether this process was told to stop."""
+        return self._requested.is_set()
+
+    @property
+    def saved(self) -> bool:
+        """Whether a checkpoint was written after the stop was asked for."""
+        return self._saved.is_set()
+
+    def request(self) -> None:
+        """Ask for a stop at the next step."""
+        self._requested.set()
+
+    def note_saved(self) -> None:
+        """Note that a checkpoint was written; counts only once a stop is asked for."""
+        if self.requested:
+            self._saved.set()
+
+
+def stop_grace_s(env: Mapping[str, str]) -> float:
+    """Return the seconds between SIGTERM and the hard exit.
+
+    Raises:
+        ConfigError: the variable is no positive number.
+    """
+    text = env.get(GRACE_VARIABLE, str(GRACE_S))
+    try:
+        grace_s = float(text)
+    except ValueError:
+        grace_s = 0.0
+    if grace_s <= 0:
+        raise ConfigError(
+            f"the variable {GRACE_VARIABLE} is {text!r}, not a positive number of seconds"
+        )
+    return grace_s
+
+
+def install(
+    flag: StopFlag,
+    grace_s: float,
+    leave: Callable[[int], None],
+) -> None:
+    """Let SIGTERM and SIGINT raise the flag, and end the process after the grace period.
+
+    Args:
+        flag: what ``hooks`` looks at each step.
+        grace_s: seconds until the hard exit.
+        leave: called with the exit code, and must end the process: 143 where a checkpoint
+            was written after the signal, else 75.
+
+    Must be called in the main thread.
+    """
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _no_op)
+    threading.Thread(
+        target=_wait_and_end, args=(read_end, flag, grace_s, leave), name="stop", daemon=True
+    ).start()
+
+
+def _no_op(_number: int, _frame: Optional[Any]) -> None:
+    """Keep the default handler away; the pipe has the news."""
+
+
+def _wait_and_end(
+    read_end: int, flag: StopFlag, grace_s: float, leave: Callable[[int], None]
+) -> None:
+    while not set(os.read(read_end, 64)) & {signal.SIGTERM, signal.SIGINT}:
+        pass
+    flag.request()
+    sys.stderr.write(f"asked to stop: saving at the next step, at most {grace_s:g} s\n")
+    sys.stderr.flush()
+    threading.Event().wait(grace_s)
+    leave(STOPPED if flag.saved else TRANSIENT)

@@ -1,0 +1,79 @@
+"""Train one rank: ``efficientnet-trainer train``, started by ``launch`` or by hand.
+
+Prepares for signals, imports TensorFlow, runs ``training``, and ends the process with the
+run's exit code.  It ends hard: a thread inside a collective would hold up Python's own
+exit for ever.
+"""
+
+import argparse
+import os
+import sys
+import threading
+import traceback
+import warnings
+from typing import NoReturn
+
+from efficientnet_trainer import config, stop, termination
+from efficientnet_trainer.environment import REPORT_DIR
+from efficientnet_trainer.progress import ProgressReporter
+
+add_arguments = config.add_arguments
+
+
+def run(args: argparse.Namespace) -> NoReturn:
+    """Run one rank and end the process with its exit code.
+
+    Raises:
+        ConfigError: flags or variables are wrong; raised before TensorFlow is imported.
+    """
+    settings = config.from_arguments(args)
+    grace_s = stop.stop_grace_s(os.environ)
+    rank = int(os.environ.get("RANK_ID", "0"))
+    folder = os.environ.get(REPORT_DIR)
+    reporter = ProgressReporter(folder, rank, total_steps=settings.train_steps)
+    reporter.start_heartbeat()
+    flag = stop.StopFlag()
+
+    leaving = threading.Lock()
+
+    def leave(last_word: termination.Termination) -> NoReturn:
+        """End the process; whoever comes second waits for the first to be done."""
+        leaving.acquire()
+        if folder:
+            path = termination.exit_report_path(folder, rank)
+            termination.write_whole(path, termination.encode(last_word))
+        if last_word.message:
+            sys.stderr.write(f"efficientnet-trainer train: {last_word.message}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(last_word.exit_code)
+
+    def leave_hard(exit_code: int) -> NoReturn:
+        step = reporter.state.step or 0
+        message = f"did not stop within {grace_s:g} s of SIGTERM; ended at step {step}"
+        leave(termination.failure(exit_code, message, rank, step))
+
+    stop.install(flag, grace_s, leave_hard)
+    leave(_execute(settings, reporter, flag))
+
+
+def _execute(
+    settings: config.TrainerConfig, reporter: ProgressReporter, flag: stop.StopFlag
+) -> termination.Termination:
+    """Import TensorFlow, run, and turn whatever comes out into the rank's last word."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # TensorFlow 1.15 spells numpy's types in ways that this numpy announces the end of.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    import tensorflow.compat.v1 as tf
+
+    from efficientnet_trainer import failures, training
+
+    tf.logging.set_verbosity(tf.logging.INFO)
+    try:
+        return training.execute(settings, os.environ, reporter, flag)
+    except BaseException as error:
+        exit_code, message = failures.explain(error, settings)
+        if exit_code == failures.ERROR:
+            traceback.print_exc()
+        state = reporter.state
+        return termination.failure(exit_code, message, state.rank, state.step or 0)
