@@ -6,6 +6,7 @@ the file that nodes import and not what buildah still holds.
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,7 @@ def unpack(archive: str, folder: Path):
     finally:
         buildah("umount", container)
         buildah("rm", container)
+        shutil.rmtree(folder / "storage")  # pytest would keep gigabytes of it
 
 
 @pytest.fixture(scope="module", params=["operator", "trainer"])
