@@ -6,6 +6,7 @@ it to refuse offline what the API server would refuse.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from efficientnet_operator.api import names
@@ -60,8 +61,9 @@ def build_crd() -> dict[str, Any]:
     }
 
 
+@cache
 def build_root_schema() -> Schema:
-    """Return the schema of the whole object, rules included."""
+    """Return the schema of the whole object, rules included; shared, so not to be changed."""
     root: Schema = {
         "description": " ".join((EfficientNetJob.__doc__ or "").split()),
         "type": "object",

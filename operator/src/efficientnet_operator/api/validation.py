@@ -8,8 +8,6 @@ no second list of rules to keep; a test compares each word with a real server.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
-from functools import cache
 from typing import Any
 
 from efficientnet_operator.api.cel import check_rules
@@ -23,7 +21,6 @@ from efficientnet_operator.api.objectmeta import (
     find_decode_error,
     find_unknown_fields,
 )
-from efficientnet_operator.api.schema import Schema
 from efficientnet_operator.api.structural import check_schema
 
 
@@ -71,7 +68,7 @@ def _find_decode_fault(job: dict[str, Any]) -> str | None:
     if fault:
         return fault
     unknown = find_unknown_fields(job.get("metadata") or {})
-    unknown += prune_unknown(job, _schema())
+    unknown += prune_unknown(job, build_root_schema())
     if unknown:
         return "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
     job.pop("status", None)
@@ -81,15 +78,10 @@ def _find_decode_fault(job: dict[str, Any]) -> str | None:
 def _check(job: dict[str, Any]) -> list[FieldError]:
     metadata = {key: value for key, value in (job.get("metadata") or {}).items() if value}
     job["metadata"] = metadata
-    drop_nulls(job, _schema())
-    apply_defaults(job, _schema())
-    errors = [*check_metadata(metadata), *check_schema(job, _schema())]
+    drop_nulls(job, build_root_schema())
+    apply_defaults(job, build_root_schema())
+    errors = [*check_metadata(metadata), *check_schema(job, build_root_schema())]
     if not any(error.blocking for error in errors):
         metadata.setdefault("name", f"{metadata.get('generateName', '')}00000")
-        errors += check_rules(job, _schema())
+        errors += check_rules(job, build_root_schema())
     return errors
-
-
-@cache
-def _schema() -> Schema:
-    return deepcopy(build_root_schema())
