@@ -166,6 +166,7 @@ image() {
 build_archive() {
   local which=$1 minutes=$2 context=$3 archive=$4 base uv secrets
   local name=localhost/efficientnet-$which:dev
+  bud rm --all >/dev/null # working containers of a build that failed or was killed
   uv=$(uv_image)
   base=$(base_image "$which")
   say "building $name, about $minutes min when its dependencies changed, else seconds"
@@ -180,6 +181,8 @@ build_archive() {
   bud push --quiet --compression-format zstd --compression-level 1 "$name" "oci-archive:$archive.part:$name" >&2
   mv "$archive.part" "$archive"
   forget_old_archives "$which"
+  # Layers of earlier sources; what the current images rest on stays.
+  bud rmi --prune >/dev/null
 }
 
 forget_old_archives() {
