@@ -16,6 +16,9 @@ from pathlib import Path
 
 from localcluster.errors import ClusterError
 
+# What a daemon inherits: no proxy settings, no virtual environment of whoever started it.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 _START_TIME_FIELD = 22 - 3  # proc(5) counts from 1; the first two are cut off with the name
 
 
@@ -49,6 +52,14 @@ def identify(pid: int) -> Identity | None:
 def is_alive(identity: Identity) -> bool:
     """Tell whether exactly this process still runs."""
     return identify(identity.pid) == identity
+
+
+def command_of(identity: Identity) -> str:
+    """Return the name of the program that a process runs now, empty once it has ended."""
+    try:
+        return Path(f"/proc/{identity.pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def kill(identities: Iterable[Identity], timeout_s: float = 10.0) -> None:
@@ -119,7 +130,7 @@ class ProcessTable:
             name: its name in this table; a running daemon of that name is left
                 alone and returned.
             argv: program and arguments.
-            env: the whole environment; this process's own by default.
+            env: variables besides PATH and HOME; nothing else is inherited.
             log: where the output goes; `logs`/`name`.log by default.
         """
         running = self.get(name)
@@ -131,7 +142,7 @@ class ProcessTable:
         pid = os.posix_spawnp(
             str(argv[0]),
             [str(word) for word in argv],
-            dict(os.environ if env is None else env),
+            {"PATH": _PATH, "HOME": str(Path.home()), **(env or {})},
             setsid=True,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -194,7 +205,7 @@ class ProcessTable:
                 if self.get(name) is None:
                     raise ClusterError(f"{what}: {name} has ended\n{tail(self.log(name))}")
             if time.monotonic() > deadline:
-                logs = "\n".join(tail(self.log(name)) for name in needs)
+                logs = "\n".join(tail(self.log(name), lines=3) for name in needs)
                 raise ClusterError(f"{what}: not ready after {timeout_s:.0f} s\n{logs}")
             time.sleep(0.05)
 
