@@ -19,6 +19,7 @@ from efficientnet_operator.api.fielderrors import FieldError, forbidden, invalid
 from efficientnet_operator.api.schema import Schema
 
 _MESSAGE_LIMIT_BYTES = 5120
+_ENVIRONMENT = celpy.Environment()
 
 
 def check_rules(value: Any, schema: Schema, path: str = "") -> Iterator[FieldError]:
@@ -49,7 +50,7 @@ def check_rules(value: Any, schema: Schema, path: str = "") -> Iterator[FieldErr
 def _explain(rule: dict[str, str], context: dict[str, Any], path: str) -> FieldError:
     detail = ""
     if "messageExpression" in rule:
-        detail = str(_program(rule["messageExpression"]).evaluate(context)).strip()
+        detail = str(_program(rule["messageExpression"]).evaluate(context))
         if "\n" in detail or len(detail.encode()) > _MESSAGE_LIMIT_BYTES:
             detail = ""
     detail = detail or rule.get("message") or f"failed rule: {rule['rule']}"
@@ -65,5 +66,5 @@ def _format(template: celtypes.StringType, values: celtypes.ListType) -> celtype
 
 @cache
 def _program(expression: str) -> celpy.Runner:
-    environment = celpy.Environment()
-    return environment.program(environment.compile(expression), functions={"format": _format})
+    program = _ENVIRONMENT.compile(expression)
+    return _ENVIRONMENT.program(program, functions={"format": _format})

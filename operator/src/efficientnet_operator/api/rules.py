@@ -21,7 +21,10 @@ class Rule:
     rule: str
     """CEL expression over self that is true for a good object."""
     message: str
-    """What to say otherwise; ``{expression}`` stands for the value of a CEL expression."""
+    """What to say otherwise; ``{expression}`` stands for the value of a CEL expression.
+
+    No text of the user's stands at its ends, which the server trims.
+    """
     field: str = ""
     """Path of the blamed field below the object, such as ``.scheduling.queue``."""
     reason: str = ""
@@ -144,7 +147,7 @@ def _mounted_path(field: str) -> Rule:
     return Rule(
         "!has(self.volume) || self.path.startsWith('/')",
         f"spec.{field}.path is {{self.path}}, at which spec.{field}.volume cannot be mounted; use"
-        " an absolute path, such as /{self.path}",
+        " an absolute path, such as /{self.path} instead",
         ".path",
     )
 
