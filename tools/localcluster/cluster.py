@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import cached_property
 from operator import methodcaller
 from pathlib import Path
 from typing import Self
@@ -107,7 +108,7 @@ class Cluster:
             registry.release_index(self.name, self.folder)
             self._say(f"is gone after {time.monotonic() - started:.1f} s")
 
-    @property
+    @cached_property
     def kubectl(self) -> Kubectl:
         """Kubectl as administrator."""
         return Kubectl(find_binaries()["kubectl"], self.kubeconfig)

@@ -17,7 +17,14 @@ class Kubectl:
 
     def argv(self, *arguments: str) -> list[str]:
         """Return the whole command line, for callers that start it themselves."""
-        return [str(self.binary), f"--kubeconfig={self.kubeconfig}", *arguments]
+        # Addresses are used again by later clusters, which serve other resources.
+        cache = self.kubeconfig.parent / "kubectl-cache"
+        return [
+            str(self.binary),
+            f"--kubeconfig={self.kubeconfig}",
+            f"--cache-dir={cache}",
+            *arguments,
+        ]
 
     def __call__(self, *arguments: str, stdin: str | None = None, timeout_s: float = 120) -> str:
         """Run kubectl and return its standard output.

@@ -27,6 +27,12 @@ def apply_network(steps: Sequence[Step], pids: Mapping[str, int]) -> list[Step]:
     return needed
 
 
+def remove_link(where: str, link: str, pids: Mapping[str, int]) -> None:
+    """Remove a link of a namespace, if it is there."""
+    argv = ["ip", "link", "delete", link]
+    subprocess.run([*inside(where, pids), *argv], capture_output=True)
+
+
 def inside(where: str, pids: Mapping[str, int]) -> list[str]:
     """Return the start of a command line that runs the rest in a network namespace."""
     return [] if where == HOST else ["nsenter", f"--target={pids[where]}", "--net", "--"]

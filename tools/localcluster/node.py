@@ -91,6 +91,10 @@ class NodeDaemons:
             kubelet_root=self.names.folder / "kubelet",
         )
 
+    def is_held(self) -> bool:
+        """Tell whether the process that holds the node's namespaces lives."""
+        return self._processes.get(self.names.name) is not None
+
     def hold_namespaces(self) -> Identity:
         """Return the process that holds the node's namespaces, started if it is not alive."""
         holder = self._processes.get(self.names.name)
@@ -222,6 +226,8 @@ class NodeDaemons:
 
 
 def _write(path: Path, content: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
+    # An unchanged file stays untouched: kube-proxy ends itself when its own is written.
+    if not path.exists() or path.read_text() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
     return path

@@ -4,7 +4,6 @@
 what stands and starts only what does not.
 """
 
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from localcluster.components import ControlPlaneSettings, build_commands
 from localcluster.errors import ClusterError
 from localcluster.images import Archive
 from localcluster.kubectl import Kubectl
-from localcluster.links import apply_network, inside
+from localcluster.links import apply_network, inside, remove_link
 from localcluster.names import ClusterNames
-from localcluster.network import HUB, build_steps
+from localcluster.network import HOST, HUB, build_steps
 from localcluster.node import NodeDaemons
 from localcluster.processes import ProcessTable, command_of
 
@@ -28,7 +27,7 @@ def stop_everything(names: ClusterNames, processes: ProcessTable, groups: Contro
     groups.kill(names.cgroup)
     processes.stop(*processes.names())
     # It goes with the hub's namespace anyway, but some moments later.
-    subprocess.run(["ip", "link", "delete", names.host_interface], capture_output=True)
+    remove_link(HOST, names.host_interface, {})
 
 
 class Startup:
@@ -98,7 +97,11 @@ class Startup:
         hub = self._processes.start(HUB, [*group, "unshare", "--net", "--", "sleep", "infinity"])
         self._wait("its network", lambda: command_of(hub) == "sleep", [HUB])
         pids = {HUB: hub.pid}
-        pids.update({node.names.name: node.hold_namespaces().pid for node in self._nodes})
+        for node in self._nodes:
+            if not node.is_held():
+                # The kernel removes a dead node's cable some moments after the node.
+                remove_link(HUB, node.names.hub_port, pids)
+            pids[node.names.name] = node.hold_namespaces().pid
         if apply_network(build_steps(self._names, len(self._nodes)), pids):
             self._report(f"network {self._names.block} ready, nodes at {self._names.link_subnet}")
 
