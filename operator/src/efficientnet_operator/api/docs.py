@@ -20,7 +20,8 @@ _HEAD = f"""<!-- Generated from efficientnet_operator.api by `make verify`; do n
 
 `kubectl explain {SHORT_NAMES[0]}.spec` prints the same in a terminal, and
 `efficientnet-operator explain -f job.yaml` checks a manifest without a cluster.
-Fields without a default may be left out unless they are required.
+Fields without a default may be left out unless they are required. The rules at the end need
+Kubernetes 1.29 or newer.
 """
 
 

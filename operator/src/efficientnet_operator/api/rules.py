@@ -49,7 +49,12 @@ class Rule:
 
 
 def _immutable(field: str, *, optional: bool = False, scalar: bool = False) -> Rule:
-    """Forbid a change of one field of the spec, its addition and its removal."""
+    """Forbid a change of one field of the spec, its addition and its removal.
+
+    In free-form objects (podTemplate.spec, the inside of a volume) one change
+    escapes: a key that gives way to another, since the server's equality
+    passes over keys that only one side has and compares their number.
+    """
     same = f"self.{field} == oldSelf.{field}"
     if optional:
         # A transition rule on the field itself never runs when the field comes or goes.

@@ -42,7 +42,7 @@ def validate(manifest: Mapping[str, Any]) -> list[str]:
     fault = _find_type_fault(job) or _find_decode_fault(job)
     if fault:
         return [fault]
-    errors = list(_check(job))
+    errors = _check(job)
     lines = [str(error) for error in errors]
     if any(error.blocking for error in errors):
         lines.append(NOT_CHECKED)
