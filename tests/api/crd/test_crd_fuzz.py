@@ -118,7 +118,7 @@ def test_agrees_on_random_manifests(jobs):
         assert sorted(validate(manifest)) == found, json.dumps(manifest)
         if not found:
             offline = parse_job(manifest).spec
-            assert offline == parse_job(jobs.create(sent, dry_run=True)).spec
+            assert offline == parse_job(to_json(jobs.create(sent, dry_run=True))).spec
             accepted.append(manifest)
 
     fuzz(agrees, FITTING, examples=300)
