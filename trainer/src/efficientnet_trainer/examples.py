@@ -134,7 +134,7 @@ def explain_error(
     if isinstance(error, tf.errors.InvalidArgumentError) and any(
         sign in text for sign in _UNREADABLE
     ):
-        return DataError(f"a record holds no JPEG or PNG: {_first_line(text)}")
+        return DataError(f"a record holds no readable Example, JPEG or PNG: {_first_line(text)}")
     return None
 
 

@@ -108,7 +108,7 @@ def explain_input_error(error: Exception, config: TrainerConfig) -> Optional[Dat
 
 def _build_dataset(share: Share, config: TrainerConfig, is_training: bool) -> tf.data.Dataset:
     calls = max(1, min(config.num_parallel_calls, len(os.sched_getaffinity(0))))
-    dataset = _read_records(share, config, is_training, calls)
+    dataset = _read_records(share, config, is_training)
     labels = _label_range(config)
 
     def prepare(
@@ -121,15 +121,10 @@ def _build_dataset(share: Share, config: TrainerConfig, is_training: bool) -> tf
     batch_size = config.train_batch_size if is_training else config.eval_batch_size
     dataset = dataset.map(prepare, num_parallel_calls=calls)
     dataset = dataset.batch(batch_size, drop_remainder=is_training)
-    options = tf.data.Options()
-    # Without a seed nobody asks for the same order again, and slow files need no waiting for.
-    options.experimental_deterministic = not is_training or config.random_seed is not None
-    return dataset.prefetch(tf.data.experimental.AUTOTUNE).with_options(options)
+    return dataset.prefetch(tf.data.experimental.AUTOTUNE)
 
 
-def _read_records(
-    share: Share, config: TrainerConfig, is_training: bool, calls: int
-) -> tf.data.Dataset:
+def _read_records(share: Share, config: TrainerConfig, is_training: bool) -> tf.data.Dataset:
     """Return the share's records as (path, index in the file, serialized)."""
     files = tf.data.Dataset.from_tensor_slices(
         (list(share.paths), tf.constant(share.first_records, tf.int64))
@@ -147,8 +142,15 @@ def _read_records(
             )
         return dataset.map(lambda index, serialized: (path, index, serialized))
 
-    cycle = min(INTERLEAVED_FILES, len(share.paths))
-    dataset = files.interleave(read, cycle, num_parallel_calls=min(calls, cycle))
+    # Not Dataset.interleave(num_parallel_calls=...): closing a session over a running one
+    # segfaults in TensorFlow 1.15, which would end a finished run with code 139.
+    # Without a seed nobody asks for the same order again, so slow files are not waited for.
+    interleave = tf.data.experimental.parallel_interleave(
+        read,
+        cycle_length=min(INTERLEAVED_FILES, len(share.paths)),
+        sloppy=is_training and config.random_seed is None,
+    )
+    dataset = files.apply(interleave)
     if is_training:
         buffered = min(SHUFFLE_RECORDS, share.num_records)
         dataset = dataset.shuffle(buffered, seed=config.random_seed)

@@ -1,0 +1,107 @@
+"""What the trainer's tests share: small data sets, small networks, the console script."""
+
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from efficientnet_trainer.config import build_config
+from PIL import Image
+
+SCRIPT = os.path.join(os.path.dirname(sys.executable), "efficientnet-trainer")
+
+
+@pytest.fixture(autouse=True)
+def own_graph():
+    """Give each test a graph of its own, so that names and collections do not leak."""
+    with tf.Graph().as_default():
+        yield
+
+
+@pytest.fixture
+def encode_image():
+    """Encode uint8 pixels [h, w] or [h, w, 3]."""
+
+    def encode(pixels, image_format="png"):
+        buffer = io.BytesIO()
+        Image.fromarray(np.uint8(pixels)).save(buffer, image_format)
+        return buffer.getvalue()
+
+    return encode
+
+
+@pytest.fixture
+def build_example(encode_image):
+    """Build a serialized Example; a label or image of None leaves the key out."""
+    blank = encode_image(np.zeros((8, 8, 3)))
+
+    def build(label, image=blank):
+        feature = {}
+        if label is not None:
+            int64_list = tf.train.Int64List(value=[label])
+            feature["image/class/label"] = tf.train.Feature(int64_list=int64_list)
+        if image is not None:
+            bytes_list = tf.train.BytesList(value=[image])
+            feature["image/encoded"] = tf.train.Feature(bytes_list=bytes_list)
+        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+    return build
+
+
+@pytest.fixture
+def write_split(tmp_path, build_example):
+    """Write lists of labels (or serialized records), a file each; return the directory."""
+
+    def write(split, files):
+        for number, contents in enumerate(files):
+            path = tmp_path / f"{split}-{number:05d}-of-{len(files):05d}"
+            with tf.io.TFRecordWriter(str(path)) as writer:
+                for content in contents:
+                    is_record = isinstance(content, bytes)
+                    writer.write(content if is_record else build_example(content))
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def make_config(tmp_path):
+    """Build a config for tmp_path; keywords override."""
+
+    def make(**flags):
+        values = {"data_dir": str(tmp_path), "model_dir": str(tmp_path / "out")}
+        values.update(input_image_size=8, crop_and_flip=False)
+        values.update(flags)
+        return build_config(values)
+
+    return make
+
+
+@pytest.fixture
+def small_network(make_config):
+    """A config whose network is a twentieth of b0, for what has to be run."""
+
+    def make(**flags):
+        values = {"width_coefficient": 0.25, "depth_coefficient": 0.3, "num_label_classes": 10}
+        values.update(flags)
+        return make_config(**values)
+
+    return make
+
+
+@pytest.fixture
+def run_script(tmp_path):
+    """Run the console script and return the finished process."""
+
+    def run(*words):
+        return subprocess.run(
+            [SCRIPT, *[str(word) for word in words]],
+            cwd=str(tmp_path),
+            capture_output=True,
+            text=True,
+        )
+
+    return run

@@ -1,0 +1,225 @@
+import collections
+import re
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from efficientnet_trainer import records
+from efficientnet_trainer.errors import DataError
+from efficientnet_trainer.input import explain_input_error, make_input_fn, plan_share
+
+
+def read_all(input_fn):
+    """Return the batches of a finite data set as (images, labels)."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        batch = tf.data.make_one_shot_iterator(input_fn()).get_next()
+        batches = []
+        while True:
+            try:
+                batches.append(session.run(batch))
+            except tf.errors.OutOfRangeError:
+                return batches
+
+
+def take(input_fn, count):
+    """Return the labels of the first batches of an endless data set."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        _, labels = tf.data.make_one_shot_iterator(input_fn()).get_next()
+        return [session.run(labels) for _ in range(count)]
+
+
+def number_records(sizes):
+    """Give every record of files of these sizes a label of its own, from 1."""
+    labels = iter(range(1, sum(sizes) + 1))
+    return [[next(labels) for _ in range(size)] for size in sizes]
+
+
+SHARES = {
+    # records in each file, ranks
+    "one file, one rank": ([5], 1),
+    "one file, three ranks": ([7], 3),
+    "a file for each": ([3, 3, 3, 3], 4),
+    "two files for each": ([3, 1, 2, 4], 2),
+    "fewer files than ranks": ([4, 5], 3),
+    "files that do not divide": ([4, 5, 6], 2),
+    "as many records as ranks": ([1, 1], 2),
+    "eight ranks on four uneven files": ([9, 1, 7, 3], 8),
+}
+
+
+@pytest.mark.parametrize("sizes, ranks", SHARES.values(), ids=SHARES)
+def test_shares_are_disjoint_and_complete(sizes, ranks, write_split, make_config):
+    write_split("validation", number_records(sizes))
+    config = make_config(eval_batch_size=2)
+    seen = collections.Counter()
+    for rank in range(ranks):
+        for _, labels in read_all(make_input_fn(config, False, ranks, rank)):
+            seen.update(labels.tolist())
+    assert seen == {label: 1 for label in range(sum(sizes))}
+
+
+@pytest.mark.parametrize("sizes, ranks", SHARES.values(), ids=SHARES)
+def test_training_ranks_go_on_for_ever_in_their_own_share(sizes, ranks, write_split, make_config):
+    directory = write_split("train", number_records(sizes))
+    config = make_config(train_batch_size=4)
+    paths = records.find_files(str(directory), "train")
+    seen = []
+    for rank in range(ranks):
+        share = plan_share(paths, ranks, rank)
+        # Three times the share and what the shuffle may hold back.
+        batches = take(make_input_fn(config, True, ranks, rank), share.num_records)
+        assert {len(batch) for batch in batches} == {4}
+        seen.append(set(np.concatenate(batches).tolist()))
+    assert set.union(*seen) == set(range(sum(sizes)))
+    assert sum(len(labels) for labels in seen) == sum(sizes)
+
+
+PLANS = {
+    # files, ranks, files that rank 1 opens, ways in which their records are dealt out
+    "files divide": (8, 4, 2, 1),
+    "files do not divide": (9, 4, 9, 4),
+    "many files need not divide": (65, 4, 16, 1),
+    "fewer files than ranks": (2, 4, 2, 4),
+}
+
+
+@pytest.mark.parametrize("files, ranks, opened, num_shards", PLANS.values(), ids=PLANS)
+def test_files_are_dealt_out_where_that_is_even(files, ranks, opened, num_shards, write_split):
+    directory = write_split("train", number_records([2] * files))
+    share = plan_share(records.find_files(str(directory), "train"), ranks, 1)
+    assert (len(share.paths), share.num_shards) == (opened, num_shards)
+
+
+BATCHES = {"larger than the set": (100, [7]), "odd": (3, [3, 3, 1]), "one": (1, [1] * 7)}
+
+
+@pytest.mark.parametrize("batch_size, want", BATCHES.values(), ids=BATCHES)
+def test_evaluation_keeps_the_last_batch_and_the_order(batch_size, want, write_split, make_config):
+    write_split("validation", [[1, 2, 3, 4, 5, 6, 7]])
+    batches = read_all(make_input_fn(make_config(eval_batch_size=batch_size), False, 1, 0))
+    assert [len(labels) for _, labels in batches] == want
+    assert np.concatenate([labels for _, labels in batches]).tolist() == list(range(7))
+
+
+def test_batches_have_their_shapes_and_types(write_split, make_config):
+    write_split("train", [[1, 2, 3]])
+    dataset = make_input_fn(make_config(train_batch_size=4), True, 1, 0)()
+    assert tf.data.get_output_types(dataset) == (tf.float32, tf.int32)
+    images, labels = tf.data.get_output_shapes(dataset)
+    assert (images.as_list(), labels.as_list()) == ([4, 8, 8, 3], [4])
+
+
+def test_a_seed_gives_the_same_order_again(write_split, make_config):
+    write_split("train", number_records([20, 20]))
+    orders = [
+        np.concatenate(
+            take(make_input_fn(make_config(train_batch_size=4, random_seed=seed), True, 1, 0), 10)
+        ).tolist()
+        for seed in (1, 1, 2)
+    ]
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2]
+    assert orders[0] != sorted(orders[0])
+
+
+def test_a_background_class_takes_labels_as_they_are(write_split, make_config):
+    write_split("validation", [[0, 1000]])
+    config = make_config(num_label_classes=1001)
+    ((_, labels),) = read_all(make_input_fn(config, False, 1, 0))
+    assert labels.tolist() == [0, 1000]
+
+
+AT_ONCE = {
+    # files of labels or serialized records, message
+    "a label above": ([[11, 1]], "train-00000-of-00001: record 0: label 11 is out of range"),
+    "a label below": (
+        [[0, 1]],
+        r"label 0 is out of range; --num_label_classes is 10, so .* 1\.\.10",
+    ),
+    "in the second file": ([[1], [99]], "train-00001-of-00002: record 0: label 99"),
+    "no Example": ([[b"\xff\xfe\xfd"]], r"record 0: no tf\.train\.Example"),
+    "an empty file": ([[1], []], "train-00001-of-00002: the file is empty"),
+}
+
+
+@pytest.mark.parametrize("files, message", AT_ONCE.values(), ids=AT_ONCE)
+def test_bad_data_are_found_before_training(files, message, write_split, make_config):
+    write_split("train", files)
+    with pytest.raises(DataError, match=message):
+        make_input_fn(make_config(num_label_classes=10), True, 1, 0)
+
+
+def test_missing_keys_are_found_before_training(write_split, make_config, build_example):
+    write_split("train", [[build_example(None)], [build_example(1)]])
+    with pytest.raises(DataError, match=r"record 0: image/class/label is missing"):
+        make_input_fn(make_config(), True, 1, 0)
+    write_split("train", [[build_example(1)], [build_example(1, image=None)]])
+    with pytest.raises(DataError, match=r"00001-of-00002: record 0: image/encoded is missing"):
+        make_input_fn(make_config(), True, 1, 0)
+
+
+def test_more_ranks_than_records_are_refused(write_split, make_config):
+    write_split("train", [[1, 2], [3]])
+    with pytest.raises(DataError, match="has 3 records in 2 files, fewer than the 4 ranks"):
+        make_input_fn(make_config(), True, 4, 0)
+
+
+def explain_failure(config, is_training=False):
+    """Read a data set to the record that fails and return what the trainer says of it."""
+    input_fn = make_input_fn(config, is_training, 1, 0)
+    with pytest.raises(tf.errors.OpError) as caught:
+        read_all(input_fn)
+    return explain_input_error(caught.value, config)
+
+
+LATER = {
+    "a label above": (
+        [[1, 2], [3, 4, 11]],
+        r"^validation-00001-of-00002: record 2: label 11 is out of range; --num_label_classes is "
+        r"10, so labels are 1\.\.10; fix the record, raise --num_label_classes",
+    ),
+    "a label below": ([[1, 2, 0]], "record 2: label 0 is out of range"),
+    "a negative label": ([[1, -7]], "record 1: label -7 is out of range"),
+    "no Example": ([[1, b"\xff\xfe\xfd"]], "no readable Example, JPEG or PNG"),
+}
+
+
+@pytest.mark.parametrize("files, message", LATER.values(), ids=LATER)
+def test_a_later_record_is_named_as_it_streams(files, message, write_split, make_config):
+    write_split("validation", files)
+    error = explain_failure(make_config(num_label_classes=10, eval_batch_size=1))
+    assert isinstance(error, DataError)
+    assert re.search(message, str(error)), error
+
+
+def test_records_that_ranks_share_keep_their_number(write_split, make_config):
+    write_split("train", [[1, 2, 3], [4, 5, 6, 99]])
+    config = make_config(num_label_classes=10, train_batch_size=1)
+    input_fn = make_input_fn(config, True, 3, 0)
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        take(input_fn, 20)
+    error = explain_input_error(caught.value, config)
+    assert "train-00001-of-00002: record 3: label 99" in str(error)
+
+
+def test_an_image_that_is_none_is_a_data_error(write_split, make_config, build_example):
+    write_split("validation", [[build_example(1), build_example(2, image=b"GIF? no, nothing")]])
+    assert "no readable Example, JPEG or PNG" in str(explain_failure(make_config()))
+
+
+def test_damaged_data_are_named(write_split, make_config):
+    path = write_split("validation", [[1, 2, 3]]) / "validation-00000-of-00001"
+    data = bytearray(path.read_bytes())
+    data[-10] ^= 1
+    path.write_bytes(bytes(data))
+    assert "validation-00000-of-00001: record 2 at byte" in str(explain_failure(make_config()))
+
+
+def test_other_errors_are_not_blamed_on_the_data(write_split, make_config):
+    write_split("train", [[1]])
+    for error in (
+        tf.errors.InvalidArgumentError(None, None, "Incompatible shapes: [1] vs. [2]"),
+        tf.errors.UnavailableError(None, None, "Socket closed"),
+        RuntimeError("assertion failed"),
+    ):
+        assert explain_input_error(error, make_config()) is None
