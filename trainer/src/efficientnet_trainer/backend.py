@@ -8,7 +8,7 @@ plain estimator for one rank, MultiWorkerMirroredStrategy over TF_CONFIG for sev
 
 import importlib.util
 import os
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -16,6 +16,7 @@ from efficientnet_trainer.cluster import CPU
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.environment import LOCAL_RANKS
 from efficientnet_trainer.errors import ConfigError, TrainerError
+from efficientnet_trainer.hooks import CheckpointHook, SaveListener
 
 ModelFn = Callable[..., Any]
 InputFn = Callable[[], tf.data.Dataset]
@@ -61,17 +62,11 @@ class TensorFlowBackend:
         return checkpoint_dir(self._config, self._rank)
 
     def train(
-        self, model_fn: ModelFn, input_fn: InputFn, max_steps: int, listeners: Sequence[Any]
+        self, model_fn: ModelFn, input_fn: InputFn, max_steps: int, listener: SaveListener
     ) -> None:
-        """Train up to ``max_steps`` from the newest checkpoint, or until a hook stops it.
-
-        The saver is a hook of our own: under a strategy the estimator takes no listeners,
-        and makes a saver only beneath one for summaries.
-        """
-        saver = tf.train.CheckpointSaverHook(
-            self.checkpoint_dir(),
-            save_steps=self._config.checkpoint_steps(self._rank.size),
-            listeners=list(listeners),
+        """Train up to ``max_steps`` from the newest checkpoint, or until a hook stops it."""
+        saver = CheckpointHook(
+            self.checkpoint_dir(), self._config.checkpoint_steps(self._rank.size), listener
         )
         if self._rank.size == 1:
             estimator = tf.estimator.Estimator(model_fn, config=self._run_config(None))
@@ -111,7 +106,8 @@ class TensorFlowBackend:
         return tf.estimator.RunConfig(
             model_dir=self._config.model_dir,
             tf_random_seed=self._config.random_seed,
-            save_summary_steps=self._config.log_steps,
+            # Hooks of our own write both.
+            save_summary_steps=None,
             save_checkpoints_steps=None,
             save_checkpoints_secs=None,
             keep_checkpoint_max=self._config.keep_checkpoint_max,

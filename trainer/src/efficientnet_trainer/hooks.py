@@ -5,6 +5,7 @@ ever.  So the wish to stop is summed over the ranks within the step, and all see
 sum: they leave at the same step and save there together.
 """
 
+import os
 import time
 from collections import deque
 from typing import Any, Callable, Deque, Optional, Tuple
@@ -17,6 +18,9 @@ from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.stop import StopFlag
 
 RATE_WINDOW_S = 30.0
+SUMMARY_FLUSH_S = 10
+STEP_DONE = "step_done"
+"""Collection of the tensor that tells the step once its update is applied."""
 
 
 class Shared:
@@ -29,7 +33,7 @@ class Shared:
         self, loss: tf.Tensor, num_ranks: int, sum_over_ranks: Callable[[tf.Tensor], tf.Tensor]
     ) -> None:
         """Build them into the current graph."""
-        self.wish = tf.placeholder_with_default(0.0, [], name="wish_to_stop")
+        self.wish = tf.placeholder(tf.float32, [], name="wish_to_stop")
         total = sum_over_ranks(tf.stack([self.wish, loss]))
         self.wishes = total[0]
         self.loss = total[1] / num_ranks
@@ -44,9 +48,13 @@ class AgreedStopHook(tf.train.SessionRunHook):
         self._flag = flag
 
     def before_run(self, _run_context: Any) -> Any:
-        """Put this rank's wish into the sum."""
-        feed = {self._shared.wish: 1.0} if self._flag.requested else None
-        return tf.train.SessionRunArgs(self._shared.wishes, feed_dict=feed)
+        """Put this rank's wish into the sum.
+
+        Fed in every step: a step with another set of feeds is another graph to TensorFlow,
+        and compiling it would take seconds of the grace period.
+        """
+        wish = 1.0 if self._flag.requested else 0.0
+        return tf.train.SessionRunArgs(self._shared.wishes, {self._shared.wish: wish})
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Leave where any rank wished to; the saver saves at the end of the session."""
@@ -100,12 +108,15 @@ class ReportHook(tf.train.SessionRunHook):
         self._figures = figures
         self._reporter = reporter
         self._summary_dir = summary_dir
+        self._writer: Optional[Any] = None
         self._meter = RateMeter()
         self._logged = (time.monotonic(), 0)
 
     def begin(self) -> None:
         """Show that the graph is being compiled until the first step is done."""
         self._reporter.enter("compiling")
+        if self._summary_dir is not None:
+            self._writer = tf.summary.FileWriter(self._summary_dir, flush_secs=SUMMARY_FLUSH_S)
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Start counting from the step that was restored."""
@@ -140,14 +151,19 @@ class ReportHook(tf.train.SessionRunHook):
             self._logged = (now, step)
             self._log(step, images_per_s, loss, rate)
 
+    def end(self, session: Any) -> None:
+        """Write out what TensorBoard has not seen yet."""
+        if self._writer is not None:
+            self._writer.close()
+
     def _log(self, step: int, images_per_s: float, loss: float, rate: float) -> None:
         epoch = step / self._steps_per_epoch
         # The original trainer's line, blanks included: people have scripts that read it.
         print(f"step:{step}  epoch:{epoch} ips:{images_per_s} loss:{loss} lr:{rate}", flush=True)
-        if self._summary_dir is not None:
-            writer = tf.summary.FileWriterCache.get(self._summary_dir)
-            value = tf.Summary.Value(tag="images_per_second", simple_value=images_per_s)
-            writer.add_summary(tf.Summary(value=[value]), step)
+        if self._writer is not None:
+            figures = {"images_per_second": images_per_s, "loss": loss, "learning_rate": rate}
+            values = [tf.Summary.Value(tag=t, simple_value=v) for t, v in figures.items()]
+            self._writer.add_summary(tf.Summary(value=values), step)
 
 
 class SaveListener(tf.train.CheckpointSaverListener):
@@ -186,6 +202,55 @@ class SaveListener(tf.train.CheckpointSaverListener):
             checkpoint_save_seconds=now - self._started,
         )
         self._reporter.enter(self._phase)
+
+
+class CheckpointHook(tf.train.SessionRunHook):
+    """Saves every ``save_steps``, and at the end of the session.
+
+    TensorFlow's own hook also writes the graph as text and once more with each checkpoint:
+    for this network that is longer than the save itself.  Under a strategy it takes no
+    listener, either.  Every rank saves, because reading batch statistics is a collective.
+    """
+
+    def __init__(self, folder: str, save_steps: int, listener: SaveListener) -> None:
+        """Save to ``folder``, with the listener around each save."""
+        self._prefix = os.path.join(folder, "model.ckpt")
+        self._save_steps = save_steps
+        self._listener = listener
+        self._saved_step = 0
+
+    def begin(self) -> None:
+        """Find the step in the graph, and make the folder: a saver does not."""
+        os.makedirs(os.path.dirname(self._prefix), exist_ok=True)
+        (self._step_done,) = tf.get_collection(STEP_DONE)
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        """Count from what was restored, which needs no saving."""
+        self._saved_step = int(session.run(tf.train.get_global_step()))
+
+    def before_run(self, _run_context: Any) -> Any:
+        """Fetch the step."""
+        return tf.train.SessionRunArgs(self._step_done)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        """Save where it is time."""
+        step = int(run_values.results)
+        if step // self._save_steps > self._saved_step // self._save_steps:
+            self._save(run_context.session, step)
+
+    def end(self, session: Any) -> None:
+        """Save the last step, whether the run is complete or was stopped."""
+        step = int(session.run(tf.train.get_global_step()))
+        if step != self._saved_step:
+            self._save(session, step)
+
+    def _save(self, session: Any, step: int) -> None:
+        self._listener.before_save(session, step)
+        (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
+        tf.logging.info("Saving checkpoints for %d into %s.", step, self._prefix)
+        saver.save(session, self._prefix, global_step=step, write_meta_graph=False)
+        self._saved_step = step
+        self._listener.after_save(session, step)
 
 
 class EvaluationHook(tf.train.SessionRunHook):

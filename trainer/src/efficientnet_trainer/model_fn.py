@@ -80,8 +80,7 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
     shared = hooks.Shared(loss, run.rank.size, run.backend.sum_over_ranks)
     with tf.control_dependencies([train_op]):
         step_done = tf.identity(step.read_value(), name="step_done")
-    tf.summary.scalar("learning_rate", rate)
-    tf.summary.scalar("training_loss", shared.loss)
+    tf.add_to_collection(hooks.STEP_DONE, step_done)
     report = hooks.ReportHook(
         config,
         run.rank.size,

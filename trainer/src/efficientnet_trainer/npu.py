@@ -11,12 +11,13 @@ import json
 import os
 import shutil
 import tempfile
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer import backend
 from efficientnet_trainer.config import TrainerConfig
+from efficientnet_trainer.hooks import SaveListener
 
 HCCL_TIMEOUT_S = 1800
 MIX_LIST = {"white-list": {"to-add": ["ReduceMean", "ReduceMeanD"]}}
@@ -86,14 +87,14 @@ class NpuBackend:
         model_fn: backend.ModelFn,
         input_fn: backend.InputFn,
         max_steps: int,
-        listeners: Sequence[Any],
+        listener: SaveListener,
     ) -> None:
         """Train up to ``max_steps``; NPUEstimator broadcasts rank 0's state at the start."""
         if not self._rank.is_chief:
             # A checkpoint of its own could be newer than rank 0's, and end its training early.
             shutil.rmtree(self.checkpoint_dir(), ignore_errors=True)
         estimator = self._build_estimator(model_fn, self._train_options())
-        estimator.train(input_fn, max_steps=max_steps, saving_listeners=list(listeners))
+        estimator.train(input_fn, max_steps=max_steps, saving_listeners=[listener])
 
     def evaluate(
         self, model_fn: backend.ModelFn, input_fn: backend.InputFn, path: str, hooks: List[Any]

@@ -4,7 +4,7 @@ Called after model, optimizer and moving averages are built, because only then a
 variables to restore.  A run that has a checkpoint of its own goes on from that instead.
 """
 
-from typing import Any, Dict, Iterable, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -53,7 +53,7 @@ def restore_weights(path: str, exclude: Sequence[str]) -> List[str]:
     return sorted(weights)
 
 
-def _check_shapes(path: str, weights: Dict[str, Any], shapes: Dict[str, Iterable[int]]) -> None:
+def _check_shapes(path: str, weights: Dict[str, Any], shapes: Dict[str, List[int]]) -> None:
     for name, variable in weights.items():
         found, wanted = list(shapes[name]), variable.shape.as_list()
         if found != wanted:

@@ -74,7 +74,7 @@ class Run:
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)
             input_fn = make_input_fn(self._config, True, rank.size, rank.rank)
             for target in self._targets(step):
-                self._run.backend.train(make_model_fn(self._run), input_fn, target, [listener])
+                self._run.backend.train(make_model_fn(self._run), input_fn, target, listener)
                 if self._run.flag.requested:
                     return self._stopped()
                 if self._evaluates:

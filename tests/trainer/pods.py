@@ -1,0 +1,145 @@
+"""Pods of a CPU job as plain processes: what the operator and a kubelet would give them."""
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+JOB_UID = "6f1c6b1e-2f6e-4f0c-9a51-3d1f0c2b7a10"
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class Pod:
+    """One launcher with folders of its own."""
+
+    def __init__(self, folder, name, npus, npus_per_pod=1, attempt=1, **env):
+        self.folder = folder
+        self.name = name
+        self.port = free_ports(1)[0]
+        self.config = folder / "config"
+        self.podinfo = folder / "podinfo"
+        for each in (self.config, self.podinfo):
+            each.mkdir(parents=True)
+        self.termination_log = folder / "termination-log"
+        self.termination_log.touch()
+        self.env = dict(
+            os.environ,
+            JOB_POD_NAME=name,
+            POD_IP="127.0.0.1",
+            HOST_IP="127.0.0.1",
+            ENJ_JOB_NAME="job",
+            ENJ_JOB_UID=JOB_UID,
+            ENJ_ATTEMPT=str(attempt),
+            ENJ_NPUS=str(npus),
+            ENJ_NPUS_PER_POD=str(npus_per_pod),
+            ENJ_ACCELERATOR="CPU",
+            ENJ_HTTP_PORT=str(self.port),
+            ENJ_STOP_GRACE_S="60",
+            RANK_TABLE_DIR=str(self.config),
+            PODINFO_DIR=str(self.podinfo),
+            TERMINATION_LOG=str(self.termination_log),
+            TMPDIR=str(folder),
+        )
+        self.env.update(env)
+        self.process = None
+        self.write(b'{"status":"initializing"}', b"[]", annotate=False)
+
+    def write(self, table, peers, annotate=True, annotations=()):
+        (self.config / "hccl.json").write_bytes(table)
+        (self.config / "peers.json").write_bytes(peers)
+        values = dict(annotations)
+        if annotate:
+            digest = hashlib.sha256(table + b"\n" + peers).hexdigest()
+            values["efficientnet.dev/rank-table"] = digest
+        text = "".join("{}={}\n".format(k, json.dumps(v)) for k, v in values.items())
+        (self.podinfo / "annotations").write_text(text)
+
+    def start(self, *flags):
+        self.log = open(self.folder / "log", "wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "efficientnet_trainer.cli", "launch", *flags],
+            env=self.env,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        return self
+
+    def wait(self, timeout):
+        return self.process.wait(timeout)
+
+    def log_text(self):
+        return (self.folder / "log").read_text(errors="replace")
+
+    def termination(self):
+        return json.loads(self.termination_log.read_text())
+
+    def get(self, path):
+        """Return status and body of one of the launcher's endpoints."""
+        url = "http://127.0.0.1:{}{}".format(self.port, path)
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except (urllib.error.URLError, OSError) as error:
+            return 0, str(error)
+
+    def ranks(self):
+        status, body = self.get("/progress")
+        return json.loads(body)["ranks"] if status == 200 else []
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def publish(pods, ranks_per_pod=1):
+    """Give all pods the completed files, as the operator does once all are there."""
+    ports = free_ports(len(pods) * ranks_per_pod)
+    peers = [
+        {"rank": rank, "pod": pod.name, "podIP": "127.0.0.1", "port": ports[rank]}
+        for index, pod in enumerate(pods)
+        for rank in range(index * ranks_per_pod, (index + 1) * ranks_per_pod)
+    ]
+    table = {
+        "status": "completed",
+        "version": "1.0",
+        "server_count": "1",
+        "server_list": [
+            {
+                "server_id": "127.0.0.1",
+                "device": [
+                    {"device_id": str(p["rank"]), "device_ip": "127.0.0.1", "rank_id": str(p["rank"])}
+                    for p in peers
+                ],
+            }
+        ],
+    }
+    for pod in pods:
+        pod.write(json.dumps(table).encode(), json.dumps(peers).encode())
+
+
+def wait_until(condition, timeout, what):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("not within {} s: {}".format(timeout, what))
