@@ -120,7 +120,7 @@ def own_cluster():
     own.down()
 
 
-def test_a_cluster_comes_lives_through_a_massacre_and_goes_without_a_trace(own_cluster):
+def test_a_cluster_lives_through_a_massacre_and_goes_without_a_trace(own_cluster):
     before = machine()
 
     started = time.monotonic()
@@ -196,6 +196,20 @@ time.sleep(600)
     assert [pid for pid in pids if identify(pid)] == []
     assert claim_of(orphan) is None
     assert not orphan.folder.exists()
+
+
+def test_a_machine_that_lacks_tools_is_left_alone_and_told_what_to_install(tmp_path):
+    state = {
+        "XDG_STATE_HOME": str(tmp_path),
+        "PATH": "/nowhere",
+        "PYTHONPATH": str(ROOT / "tools"),
+    }
+    argv = [sys.executable, "-m", "localcluster", "up", "--name", "unborn"]
+    done = subprocess.run(argv, capture_output=True, text=True, env=state)
+    assert done.returncode == 1
+    assert "are missing; apt-get install" in done.stderr
+    assert "the Go toolchain is missing" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_down_of_what_is_not_there_is_no_error(capsys):

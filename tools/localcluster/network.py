@@ -12,6 +12,7 @@ which vanish with the hub.  ``links`` observes and applies.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from localcluster.names import ClusterNames
 
@@ -75,6 +76,7 @@ def read_facts(where: str, addresses: str, routes: str, forwarding: str) -> set[
             facts.add(f"up {name}")
         if "master" in link:
             facts.add(f"master {name} {link['master']}")
+        facts.add(f"hardware {name} {link.get('address')}")
         for address in link.get("addr_info", []):
             facts.add(f"address {name} {address.get('local')}/{address.get('prefixlen')}")
     for route in json.loads(routes or "[]"):
@@ -93,6 +95,7 @@ def _route_target(route: dict[str, str]) -> str:
 def _hub(names: ClusterNames) -> Iterator[Step]:
     yield _up(HUB, "lo")
     yield Step(HUB, f"link {BRIDGE}", ("ip", "link", "add", BRIDGE, "type", "bridge"))
+    yield _hardware(HUB, BRIDGE, names.api_ip)
     yield _address(HUB, BRIDGE, f"{names.api_ip}/{names.link_subnet.prefixlen}")
     yield _up(HUB, BRIDGE)
 
@@ -110,6 +113,7 @@ def _node(names: ClusterNames, number: int) -> Iterator[Step]:
     node = names.node(number)
     yield _up(node.name, "lo")
     yield _cable(HUB, node.hub_port, "eth0", node.name)
+    yield _hardware(node.name, "eth0", node.ip)
     yield _plug(node.hub_port)
     yield _up(HUB, node.hub_port)
     yield _address(node.name, "eth0", f"{node.ip}/{names.link_subnet.prefixlen}")
@@ -124,12 +128,20 @@ def _node(names: ClusterNames, number: int) -> Iterator[Step]:
 
 
 def _cable(where: str, name: str, peer: str, peer_where: str) -> Step:
-    argv = ("ip", "link", "add", name, "type", "veth", "peer", "name", peer, "netns")
-    return Step(where, f"link {name}", (*argv, f"{{{peer_where}}}"))
+    argv = ("ip", "link", "add", name, "type", "veth", "peer", "name", peer)
+    return Step(where, f"link {name}", (*argv, "netns", f"{{{peer_where}}}"))
 
 
 def _plug(port: str) -> Step:
     return Step(HUB, f"master {port} {BRIDGE}", ("ip", "link", "set", port, "master", BRIDGE))
+
+
+def _hardware(where: str, link: str, ip: IPv4Address) -> Step:
+    # A bridge takes the lowest of its ports' addresses, a new cable a random
+    # one: neighbours would look for the old one for up to half a minute.
+    address = ":".join(f"{byte:02x}" for byte in (0x02, 0x00, *ip.packed))
+    argv = ("ip", "link", "set", link, "address", address)
+    return Step(where, f"hardware {link} {address}", argv)
 
 
 def _up(where: str, link: str) -> Step:
