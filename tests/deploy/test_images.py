@@ -7,6 +7,7 @@ the file that nodes import and not what buildah still holds.
 import json
 import os
 import shutil
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,10 +141,15 @@ def test_the_root_really_is_read_only(either_image):
 
 def test_nothing_of_the_build_is_left(either_image):
     """No tool, cache, index setting or certificate of the machine that built it."""
-    folders = ["root/.cache", "run/secrets", "var/lib/apt/lists", "var/cache/apt", "tmp"]
-    files = [p for f in folders for p in (either_image.rootfs / f).glob("**/*") if p.is_file()]
-    tools = [p for p in (either_image.rootfs / "usr/local/bin").glob("uv*") if p.stat().st_size]
-    assert files + tools == []
+    folders = ["build", "root/.cache", "run/secrets", "tmp", "var/cache/apt", "var/lib/apt/lists"]
+    left = [p for f in folders for p in (either_image.rootfs / f).glob("**/*") if p.is_file()]
+    assert left == []
+
+
+def test_the_mounts_of_the_build_took_no_folder_with_them(either_image):
+    folders = ["bin", "etc", "home", "opt", "root", "run", "tmp", "usr", "var"]
+    assert [f for f in folders if not (either_image.rootfs / f).is_dir()] == []
+    assert stat.S_IMODE((either_image.rootfs / "tmp").stat().st_mode) == 0o1777
 
 
 def test_the_trainers_interpreter_brings_no_package_of_its_host(trainer_image):

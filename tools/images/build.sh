@@ -11,6 +11,7 @@
 # copy of the host's Python 3.7 for the trainer.  Every artefact is named by a
 # hash of its inputs.  Progress goes to standard error.
 set -euo pipefail
+shopt -s inherit_errexit # a step that fails inside $(...) ends everything, too
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -24,7 +25,19 @@ say() { echo "images: $* ($((SECONDS - started)) s)" >&2; }
 fail() { echo "images: $*" >&2; exit 1; }
 
 # Our own storage: nobody else's images are seen, pruned or removed.
-bud() { TMPDIR=$cache/tmp command buildah --storage-driver overlay --root "$cache/storage" --runroot /run/efficientnet-operator/images "$@"; }
+bud() {
+  TMPDIR=$cache/tmp buildah --storage-driver overlay --root "$cache/storage" \
+    --runroot "$cache/run" "$@"
+}
+
+# Forget what is mounted, as a reboot would: buildah leaves its storage mounted
+# upon itself, and a killed build its containers.
+unmount_storage() {
+  local mountpoint
+  while read -r mountpoint; do umount "$mountpoint"; done \
+    < <(awk -v under="$cache/storage/" 'index($2, under) == 1 { print $2 }' /proc/mounts | tac)
+  rm -rf "$cache/run"
+}
 
 hash_of() { # words and files -> 12 hex digits
   local argument
@@ -63,7 +76,7 @@ debian_image() {
   local name
   name=localhost/efficientnet-base/debian:$suite-$(hash_of "$here/debian-rootfs.sh")
   if ! have_image "$name"; then
-    say "bootstrapping Debian $suite, about 60 s, once"
+    say "bootstrapping Debian $suite, about 1 min, once"
     local rootfs container
     rootfs=$(mktemp -d "$cache/tmp/debian.XXXXXX")
     "$here/debian-rootfs.sh" "$suite" "$rootfs" >&2
@@ -99,7 +112,11 @@ uv_executable() {
 base_key() {
   case $1 in
     operator) hash_of "$here/operator-base.Dockerfile" "$here/debian-rootfs.sh" ;;
-    trainer) hash_of "$here/trainer-base.Dockerfile" "$here/debian-rootfs.sh" "$here/build.sh" "$python37" "$("$python37/bin/python3.7" -VV)" ;;
+    trainer)
+      local prefix; prefix=$("$here/python37.sh" prefix)
+      hash_of "$here/trainer-base.Dockerfile" "$here/debian-rootfs.sh" "$here/python37.sh" \
+        "words: $prefix" "$("$prefix/bin/python3.7" -VV)"
+      ;;
   esac
 }
 
@@ -110,22 +127,11 @@ base_image() {
     local debian; debian=$(debian_image)
     say "building the base of the $which image, about 20 s, once"
     context=$(mktemp -d "$cache/tmp/$which-base.XXXXXX")
-    [ "$which" = operator ] || stage_python37 "$context"
+    [ "$which" = operator ] || "$here/python37.sh" copy "$context"
     build_image "$name" "$here/$which-base.Dockerfile" "$context" --build-arg "DEBIAN_IMAGE=$debian"
     rm -rf "$context"
   fi
   echo "$name"
-}
-
-# The interpreter and its standard library alone: what else was installed into
-# the host's interpreter belongs to the host.
-stage_python37() {
-  tar -C "$python37" -cf - --exclude-caches \
-    --exclude='*/site-packages/*' --exclude=__pycache__ --exclude='*.a' --exclude='*/config-3.7m-*/*' \
-    --exclude='lib/python3.7/test' --exclude='*/idlelib' --exclude='*/tkinter' --exclude='*/lib2to3' --exclude='*/turtledemo' \
-    --exclude='*_tkinter*' bin/python3.7 lib | tar -C "$1" -xf -
-  ln -s python3.7 "$1/bin/python3"
-  ln -s python3.7 "$1/bin/python"
 }
 
 # How the host reaches its package index, for the RUN steps; secrets never enter a layer.
@@ -151,12 +157,12 @@ snapshot_sources() {
 }
 
 image() {
-  local which=$1 minutes=$2 context archive
+  local which=$1 context archive
   context=$cache/tmp/context.$which
   snapshot_sources "$which" "$context"
   archive=$cache/$which-$(hash_of "$context" "$(base_key "$which")" "$here/build.sh" "$(uv --version)").tar
   if [ ! -f "$archive" ]; then
-    build_archive "$which" "$minutes" "$context" "$archive"
+    build_archive "$which" "$context" "$archive"
   fi
   rm -rf "$context"
   touch "$archive"
@@ -164,12 +170,13 @@ image() {
 }
 
 build_archive() {
-  local which=$1 minutes=$2 context=$3 archive=$4 base uv secrets
+  local which=$1 context=$2 archive=$3 base uv secrets
   local name=localhost/efficientnet-$which:dev
+  unmount_storage
   bud rm --all >/dev/null # working containers of a build that failed or was killed
   uv=$(uv_image)
   base=$(base_image "$which")
-  say "building $name, about $minutes min when its dependencies changed, else seconds"
+  say "building $name, about 1 min when its dependencies changed, else seconds"
   secrets=$(mktemp -d "$cache/tmp/secrets.XXXXXX")
   index_secrets "$secrets"
   build_image "$name" "$context/Dockerfile.$which" "$context" --ignorefile "$context/.dockerignore" \
@@ -183,6 +190,7 @@ build_archive() {
   forget_old_archives "$which"
   # Layers of earlier sources; what the current images rest on stays.
   bud rmi --prune >/dev/null
+  unmount_storage
 }
 
 forget_old_archives() {
@@ -194,8 +202,8 @@ forget_old_archives() {
 clean() {
   require_tools
   [ -d "$cache" ] || return 0
-  bud umount --all >/dev/null || true
-  rm -rf "$cache" /run/efficientnet-operator/images
+  unmount_storage
+  rm -rf "$cache"
 }
 
 main() {
@@ -205,14 +213,14 @@ main() {
     *) sed -n '4,7p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
   require_tools
-  [ "${1:-all}" = operator ] || python37=$("$here/python37.sh")
+  [ "${1:-all}" = operator ] || "$here/python37.sh" prefix >/dev/null # before anything is built
   mkdir -p "$cache/tmp"
   exec 9>"$cache/.lock"
   flock 9 # two runs on one machine share the cache
   # What a killed run left; nobody else is in here while the lock is held.
   rm -rf "${cache:?}/tmp"/{debian,operator-base,trainer-base,context,secrets}.* "$cache"/*.part
-  [ "${1:-all}" = trainer ] || image operator 1
-  [ "${1:-all}" = operator ] || image trainer 4
+  [ "${1:-all}" = trainer ] || image operator
+  [ "${1:-all}" = operator ] || image trainer
 }
 
 main "$@"
