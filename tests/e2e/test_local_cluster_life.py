@@ -53,7 +53,7 @@ def machine():
         "iptables": set(counters.sub("", output("iptables-save")).splitlines()),
         "mounts": {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()},
         "groups": {str(path) for path in groups},
-        "claims": {str(path) for path in Path("/run/efficientnet-operator").glob("*.json")},
+        "claims": {str(claim) for claim in registry.claims()},
         "settings": {f"{path} {path.read_text().strip()}" for path in KERNEL_SETTINGS},
         "processes": {f"{pid} {command}" for pid, command in processes.items()},
         "folders": {str(path) for path in clusters_folder().glob("*")},

@@ -60,15 +60,17 @@ def _check(_arguments):
 
 def _up(arguments):
     check.require()
-    _cluster(arguments).up(arguments.nodes)
+    cluster = _cluster(arguments).up(arguments.nodes)
+    print(f"KUBECONFIG={cluster.kubeconfig}")
 
 
 def _down(arguments):
-    check.require()
+    check.require_root()
     _cluster(arguments).down()
 
 
 def _status(arguments):
+    check.require_root()
     cluster = _cluster(arguments)
     for name in cluster.processes.names():
         identity = cluster.processes.get(name)
@@ -103,6 +105,7 @@ def _kubeconfig(arguments):
 
 
 def _load(arguments):
+    check.require_root()
     _cluster(arguments).load(arguments.archives)
 
 

@@ -62,7 +62,19 @@ def require() -> None:
     Raises:
         ClusterError: it can not; the message lists every problem.
     """
-    problems = find_problems()
+    _refuse(find_problems())
+
+
+def require_root() -> None:
+    """Return if this process may look after clusters, whatever the machine lacks for new ones.
+
+    Raises:
+        ClusterError: it may not.
+    """
+    _refuse(_system() or _root())
+
+
+def _refuse(problems: "list[str]") -> None:
     if problems:
         raise ClusterError("this machine can not run a cluster:\n  " + "\n  ".join(problems))
 
@@ -88,8 +100,9 @@ def _root() -> "list[str]":
 
 
 def _commands() -> "list[str]":
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    missing = [command for command in COMMANDS if not shutil.which(command, path=path)]
+    # `su` without `-` keeps the user's PATH, in which root's commands are missing.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    missing = [command for command in COMMANDS if not shutil.which(command)]
     if not missing:
         return []
     packages = " ".join(sorted({COMMANDS[command] for command in missing}))

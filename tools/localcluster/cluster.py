@@ -31,7 +31,7 @@ from localcluster.network import HUB
 from localcluster.node import Node, NodeDaemons
 from localcluster.processes import Identity, ProcessTable, boot_id, identify, is_alive
 from localcluster.record import Record, choose_nodes, is_outdated, read_record, write_record
-from localcluster.startup import Startup, stop_everything
+from localcluster.startup import CONTROL_PLANE_DAEMONS, Startup, stop_everything
 
 
 class Cluster:
@@ -177,8 +177,13 @@ class Cluster:
         """Return what keeps the cluster from being up, a line each; empty when it is."""
         if read_record(self.folder) is None or self._find_names() is None:
             return ["is not there; `up` makes it"]
-        dead = sorted(set(self.processes.names()) - self._alive())
-        return [f"{name} has ended, see {self.processes.log(name)}; `up` repairs" for name in dead]
+        daemons = {*CONTROL_PLANE_DAEMONS, *self.processes.names()}
+        for member in self._members():
+            daemons |= {member.names.name, *member.daemons}
+        return [
+            f"{name} does not run, see {self.processes.log(name)}; `up` repairs"
+            for name in sorted(daemons - self._alive())
+        ]
 
     def _locked(self) -> AbstractContextManager[None]:
         return exclusive(self.folder.with_name(f".{self.name}.lock"))

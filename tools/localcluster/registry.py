@@ -37,9 +37,10 @@ class Claim:
 def claims() -> list[Claim]:
     """Return the claims of all clusters on this machine, by index."""
     found = []
-    for path in _FOLDER.glob("*.json"):
-        content = json.loads(path.read_text())
-        found.append(Claim(int(path.stem), content["name"], Path(content["folder"])))
+    for path in _FOLDER.glob("[0-9]*.json"):
+        with contextlib.suppress(FileNotFoundError):  # released meanwhile
+            content = json.loads(path.read_text())
+            found.append(Claim(int(path.stem), content["name"], Path(content["folder"])))
     return sorted(found, key=lambda claim: claim.index)
 
 
@@ -60,7 +61,9 @@ def claim_index(name: str, folder: Path) -> Claim:
             taken = {claim.index for claim in claims()} | _interfaces()
             claim = Claim(choose_index(taken, _routes()), name, folder)
             content = {"name": name, "folder": str(folder)}
-            (_FOLDER / f"{claim.index}.json").write_text(json.dumps(content))
+            partial = _FOLDER / f".{claim.index}.json"
+            partial.write_text(json.dumps(content))
+            partial.rename(_FOLDER / f"{claim.index}.json")
             folder.mkdir(parents=True, exist_ok=True)
         _make_mount_points()
         return claim

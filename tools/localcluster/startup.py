@@ -20,6 +20,7 @@ from localcluster.node import NodeDaemons
 from localcluster.processes import ProcessTable, command_of
 
 _API = ("etcd", "kube-apiserver")
+CONTROL_PLANE_DAEMONS = (HUB, *_API, "kube-controller-manager", "kube-scheduler")
 
 
 def stop_everything(names: ClusterNames, processes: ProcessTable, groups: ControlGroups) -> None:
