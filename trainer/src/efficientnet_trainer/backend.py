@@ -47,9 +47,6 @@ def read_rank(env: Mapping[str, str]) -> Rank:
 class TensorFlowBackend:
     """Training on CPUs by tf.estimator."""
 
-    steps_per_call = 1
-    """Steps between two looks of the hooks."""
-
     def __init__(self, config: TrainerConfig, rank: Rank) -> None:
         """Refuse what a CPU cannot do."""
         if config.precision == "mixed":
@@ -91,9 +88,9 @@ class TensorFlowBackend:
         """Return it as it is: the strategy sums the gradients."""
         return optimizer
 
-    def build_train_spec(self, **fields: Any) -> Any:
-        """Return the estimator's spec of a training graph."""
-        return tf.estimator.EstimatorSpec(mode=tf.estimator.ModeKeys.TRAIN, **fields)
+    def build_spec(self, mode: str, **fields: Any) -> Any:
+        """Return the estimator's spec of a graph."""
+        return tf.estimator.EstimatorSpec(mode, **fields)
 
     def sum_over_ranks(self, tensor: tf.Tensor) -> tf.Tensor:
         """Return the sum of a tensor over all ranks, as one more part of the same step."""
@@ -128,9 +125,12 @@ def session_config(rank: Rank) -> Any:
     """Share the pod's cores evenly among its ranks."""
     cores = max(1, len(os.sched_getaffinity(0)) // rank.local_ranks)
     # Two at least between ops: a step of the network and its collectives overlap.
-    return tf.ConfigProto(
+    settings = tf.ConfigProto(
         intra_op_parallelism_threads=cores, inter_op_parallelism_threads=max(2, cores)
     )
+    # Rewriting this graph takes longer than it takes to build and gains nothing on a CPU.
+    settings.graph_options.rewrite_options.disable_meta_optimizer = True
+    return settings
 
 
 def choose_backend(config: TrainerConfig, rank: Rank, env: Mapping[str, str]) -> Any:

@@ -76,7 +76,6 @@ class NpuBackend:
         self._config = config
         self._rank = rank
         self._bridge = bridge
-        self.steps_per_call = config.iterations_per_loop
 
     def checkpoint_dir(self) -> str:
         """Return where this rank writes: NPUEstimator saves on every rank."""
@@ -112,9 +111,9 @@ class NpuBackend:
         distributed = self._rank.size > 1
         return self._bridge.loss_scale_optimizer(optimizer, manager, is_distributed=distributed)
 
-    def build_train_spec(self, **fields: Any) -> Any:
-        """Return NPUEstimator's spec of a training graph."""
-        return self._bridge.estimator_spec(mode=tf.estimator.ModeKeys.TRAIN, **fields)
+    def build_spec(self, mode: str, **fields: Any) -> Any:
+        """Return NPUEstimator's spec of a graph."""
+        return self._bridge.estimator_spec(mode, **fields)
 
     def sum_over_ranks(self, tensor: tf.Tensor) -> tf.Tensor:
         """Return the sum of a tensor over all ranks by HCCL."""

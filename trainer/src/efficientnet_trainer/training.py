@@ -7,12 +7,12 @@ evaluates every ``steps_per_eval`` steps.
 
 import os
 import time
-from typing import Any, Dict, Iterator, Mapping, Optional
+from typing import Dict, Iterator, Mapping, Optional
 
 import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer import owner
-from efficientnet_trainer.backend import choose_backend, read_rank
+from efficientnet_trainer.backend import InputFn, choose_backend, read_rank
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.errors import DataError
 from efficientnet_trainer.hooks import EvaluationHook, SaveListener
@@ -59,14 +59,12 @@ class Run:
         self._config = run.config
         self._env = env
         self._evaluates = run.config.mode != "train" and run.rank.is_chief
-        self._evaluation_input: Optional[Any] = None
+        # Now, not after hours of training: bad validation data are as bad then.
+        self._evaluation_input = self._make_evaluation_input() if self._evaluates else None
 
     def train(self, start: Optional[ResumePoint]) -> Termination:
         """Train to the last step, evaluating as the mode and the gang allow."""
         rank = self._run.rank
-        if self._evaluates:
-            # Before hours of training: the validation set is at fault now or never.
-            self._evaluation_input = make_input_fn(self._config, False, 1, 0)
         results: Dict[str, float] = {}
         step = start.step if start else 0
         if step < self._config.train_steps:
@@ -91,7 +89,6 @@ class Run:
         """Evaluate the newest checkpoint; with --eval_timeout those that follow it, too."""
         if not self._evaluates:
             return self._completed({})
-        self._evaluation_input = make_input_fn(self._config, False, 1, 0)
         results: Dict[str, float] = {}
         for _ in self._new_checkpoints():
             results = self._evaluate_newest()
@@ -137,9 +134,8 @@ class Run:
             raise DataError(f"--model_dir {self._config.model_dir} has no checkpoint to evaluate")
         started = time.time()
         hook = EvaluationHook(self._run.reporter, self._run.flag)
-        found = self._run.backend.evaluate(
-            make_model_fn(self._run), self._evaluation_input, newest.path, [hook]
-        )
+        input_fn = self._evaluation_input or self._make_evaluation_input()
+        found = self._run.backend.evaluate(make_model_fn(self._run), input_fn, newest.path, [hook])
         if self._run.flag.requested:
             return {}
         results = {
@@ -158,6 +154,9 @@ class Run:
             step=results["global_step"],
         )
         return results
+
+    def _make_evaluation_input(self) -> InputFn:
+        return make_input_fn(self._config, is_training=False, num_shards=1, shard_index=0)
 
     def _stopped(self) -> Termination:
         step = self._run.reporter.state.step or 0
