@@ -3,7 +3,9 @@
 A record's label can only be checked as it streams by, inside TensorFlow's graph, whose
 errors are strings: an assertion carries file, record and label out of the graph, and
 ``explain_error`` makes a ``DataError`` of it.  The first record of each file is checked
-before anything starts, since a wrong label range is mostly wrong everywhere.
+before anything starts: a wrong label range is mostly wrong everywhere, and at bytes that
+are no Example the session of TensorFlow 1.15 segfaults, as its error quotes them and they
+are no UTF-8.
 """
 
 import os
