@@ -45,6 +45,7 @@ def machine():
         if path.exists()
     }
     groups = Path("/sys/fs/cgroup").rglob("enj*")
+    alone = registry.claims() == []
     counters = re.compile(r"\[\d+:\d+\]|^#.*$", re.MULTILINE)
     return {
         "links": {link["ifname"] for link in json.loads(output("ip", "-json", "link"))},
@@ -56,6 +57,8 @@ def machine():
         "claims": {str(claim) for claim in registry.claims()},
         "settings": {f"{path} {path.read_text().strip()}" for path in KERNEL_SETTINGS},
         "processes": {f"{pid} {command}" for pid, command in processes.items()},
+        # Other clusters need them as long as they live.
+        "mount points": {str(p) for p in registry.MOUNT_POINTS if p.exists() and alone},
         "folders": {str(path) for path in clusters_folder().glob("*")},
     }
 
@@ -63,13 +66,13 @@ def machine():
 def left_behind(before, marks):
     """New lines by kind; of what other runs make at the same time, only those with a mark.
 
-    Firewall rules and kernel settings are nobody's but the machine's: there
-    every difference counts.
+    Firewall rules and kernel settings are nobody's but the machine's, mount
+    points are counted when there is no other cluster: there every difference counts.
     """
     found = {}
     for kind, lines in machine().items():
         new = lines - before[kind]
-        if kind not in {"nft", "iptables", "settings"}:
+        if kind not in {"nft", "iptables", "settings", "mount points"}:
             new = {line for line in new if any(mark in line for mark in marks)}
         found[kind] = new
     return {kind: lines for kind, lines in found.items() if lines}

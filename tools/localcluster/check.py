@@ -101,7 +101,8 @@ def _root() -> "list[str]":
 
 def _commands() -> "list[str]":
     # `su` without `-` keeps the user's PATH, in which root's commands are missing.
-    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    if "/usr/sbin" not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
     missing = [command for command in COMMANDS if not shutil.which(command)]
     if not missing:
         return []

@@ -91,7 +91,7 @@ class ControlPlane:
         """Start everything and return when the API is ready.
 
         Raises:
-            ClusterError: a component ended, or was not ready in 60 s.
+            ClusterError: a component ended, or was not ready in 120 s.
         """
         remove_orphans()
         binaries = find_binaries(*CONTROL_PLANE, *(["kwok"] if self._fake_nodes else []))
@@ -106,14 +106,14 @@ class ControlPlane:
         self._start(*(name for name in self._commands if name not in first))
         if self.settings.controllers:
             # Without it the API server refuses every pod of the namespace.
-            self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+            self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=120s")
         if self._fake_nodes:
             self.kubectl.create(*build_fake_nodes(self._fake_nodes))
             self._commands["kwok"] = build_kwok_command(
                 binaries["kwok"], self.kubeconfig, self.settings.pod_subnet
             )
             self._start("kwok")
-            self.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=60s")
+            self.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
         return self
 
     def stop(self) -> None:

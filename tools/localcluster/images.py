@@ -87,7 +87,7 @@ def _build(folder: Path) -> Path:
 
 
 def _run(folder: Path, *argv: str) -> None:
-    environment = {**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off"}
+    environment = {**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""}
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise ClusterError(f"building {POD_TOOL}: {argv[0]}: {done.stderr.strip()}")

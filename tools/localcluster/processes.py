@@ -191,7 +191,7 @@ class ProcessTable:
             (self.folder / f"{name}.json").unlink(missing_ok=True)
 
     def wait_until(
-        self, what: str, ready: Callable[[], bool], needs: Sequence[str], timeout_s: float = 60.0
+        self, what: str, ready: Callable[[], bool], needs: Sequence[str], timeout_s: float = 120.0
     ) -> None:
         """Poll until something is ready, and stop at once when a daemon it needs has died.
 

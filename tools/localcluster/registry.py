@@ -3,7 +3,7 @@
 State folders are each user's own; interfaces, control groups and subnets are
 the machine's.  So the claims lie in /run, one file for each index, and change
 only under a lock.  The mount points that clusters need in /var/lib are counted
-here too: the last cluster removes those that were made.
+here too: the last cluster removes those that a cluster made.
 """
 
 import contextlib
@@ -18,7 +18,9 @@ from localcluster.names import MAX_CLUSTERS, choose_index
 
 _FOLDER = Path("/run/efficientnet-operator")
 _LOCK = _FOLDER / "lock"
-_MADE = _FOLDER / "made-mount-points"
+
+# Says of a mount point that a cluster made it; lies in it, to outlive a reboot.
+_MARK = ".efficientnet-operator"
 
 # A node's mount namespace puts its own folder over each of these; what is not
 # there must be made on the file system that all nodes and the host share.
@@ -87,21 +89,19 @@ def _drop_stale_claims() -> None:
 
 
 def _make_mount_points() -> None:
-    made = [path for path in MOUNT_POINTS if not path.exists()]
-    for path in made:
-        path.mkdir(parents=True)
-        with _MADE.open("a") as stream:
-            stream.write(f"{path}\n")
+    for path in MOUNT_POINTS:
+        if not path.exists():
+            path.mkdir(parents=True)
+            (path / _MARK).touch()
 
 
 def _remove_mount_points() -> None:
-    if not _MADE.exists():
-        return
-    for line in _MADE.read_text().split():
-        # Somebody else's files may have come in since; then it stays.
-        with contextlib.suppress(OSError):
-            Path(line).rmdir()
-    _MADE.unlink()
+    for path in MOUNT_POINTS:
+        if (path / _MARK).exists():
+            (path / _MARK).unlink()
+            # Somebody else's files may have come in since; then it stays.
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def _routes() -> list[IPv4Network]:

@@ -77,7 +77,7 @@ class Startup:
         proxies = [node.daemon("kube-proxy") for node in self._nodes]
         self._wait("Services", self._services_work, proxies)
         # Without it the API server refuses every pod of the namespace.
-        self._kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+        self._kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=120s")
 
     def _settings(self) -> ControlPlaneSettings:
         return ControlPlaneSettings(
