@@ -196,7 +196,6 @@ class SaveListener(tf.train.CheckpointSaverListener):
         self._flag.note_saved()
         now = time.time()
         self._reporter.record(
-            step=int(global_step_value),
             checkpoint_step=int(global_step_value),
             checkpoint_saved_at=now,
             checkpoint_save_seconds=now - self._started,

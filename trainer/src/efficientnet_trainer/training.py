@@ -67,6 +67,9 @@ class Run:
         rank = self._run.rank
         results: Dict[str, float] = {}
         step = start.step if start else 0
+        if start is not None:
+            epoch = step / self._config.steps_per_epoch(rank.size)
+            self._run.reporter.record(step=step, epoch=epoch, checkpoint_step=step)
         if step < self._config.train_steps:
             ownership = owner.claim(self._config.model_dir, self._env) if rank.is_chief else None
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)

@@ -1,4 +1,7 @@
-"""Pods of a CPU job as plain processes: what the operator and a kubelet would give them."""
+"""Pods of a CPU job as plain processes: what the operator and a kubelet would give them.
+
+Nothing of the trainer is replaced: the launcher, its children and TensorFlow are real.
+"""
 
 import hashlib
 import json
@@ -9,6 +12,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+
+import pytest
 
 JOB_UID = "6f1c6b1e-2f6e-4f0c-9a51-3d1f0c2b7a10"
 
@@ -65,17 +70,17 @@ class Pod:
         if annotate:
             digest = hashlib.sha256(table + b"\n" + peers).hexdigest()
             values["efficientnet.dev/rank-table"] = digest
-        text = "".join("{}={}\n".format(k, json.dumps(v)) for k, v in values.items())
+        text = "".join(f"{k}={json.dumps(v)}\n" for k, v in values.items())
         (self.podinfo / "annotations").write_text(text)
 
     def start(self, *flags):
-        self.log = open(self.folder / "log", "wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "efficientnet_trainer.cli", "launch", *flags],
-            env=self.env,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-        )
+        with open(self.folder / "log", "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "efficientnet_trainer.cli", "launch", *flags],
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         return self
 
     def wait(self, timeout):
@@ -89,7 +94,7 @@ class Pod:
 
     def get(self, path):
         """Return status and body of one of the launcher's endpoints."""
-        url = "http://127.0.0.1:{}{}".format(self.port, path)
+        url = f"http://127.0.0.1:{self.port}{path}"
         try:
             with urllib.request.urlopen(url, timeout=5) as response:
                 return response.status, response.read().decode()
@@ -125,7 +130,11 @@ def publish(pods, ranks_per_pod=1):
             {
                 "server_id": "127.0.0.1",
                 "device": [
-                    {"device_id": str(p["rank"]), "device_ip": "127.0.0.1", "rank_id": str(p["rank"])}
+                    {
+                        "device_id": str(p["rank"]),
+                        "device_ip": "127.0.0.1",
+                        "rank_id": str(p["rank"]),
+                    }
                     for p in peers
                 ],
             }
@@ -142,4 +151,55 @@ def wait_until(condition, timeout, what):
         if found:
             return found
         time.sleep(0.1)
-    raise AssertionError("not within {} s: {}".format(timeout, what))
+    raise AssertionError(f"not within {timeout} s: {what}")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """The digits as 32-pixel PNGs, and the flags that go with them."""
+    folder = tmp_path_factory.mktemp("digits")
+    words = ["prepare", "digits", "--out", str(folder), "--size", "32", "--format", "png"]
+    subprocess.run(
+        [sys.executable, "-m", "efficientnet_trainer.cli", *words, "--train_shards", "2"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return [
+        f"--data_dir={folder}",
+        "--num_train_images=1437",
+        "--num_eval_images=360",
+        "--num_label_classes=10",
+        "--input_image_size=32",
+        "--crop_and_flip=false",
+        # Every kind of layer is there, in a network that is built and compiled in seconds.
+        "--width_coefficient=0.25",
+        "--depth_coefficient=0.1",
+        "--train_batch_size=8",
+        "--eval_batch_size=100",
+        "--moving_average_decay=0.9",
+        "--log_steps=1",
+    ]
+
+
+@pytest.fixture(scope="module")
+def make_pod(tmp_path_factory):
+    """Make pods that are killed at the end of the module, whatever happened."""
+    made = []
+
+    def make(name, npus, **keywords):
+        made.append(Pod(tmp_path_factory.mktemp("pod"), name, npus, **keywords))
+        return made[-1]
+
+    yield make
+    for pod in made:
+        pod.kill()
+
+
+@pytest.fixture(scope="session")
+def publish_files():
+    return publish
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    return wait_until

@@ -14,7 +14,7 @@ from efficientnet_trainer.rank_files import (
     parse_rank_files,
 )
 
-CONTRACT = Path(__file__).resolve().parents[1] / "contract"
+CONTRACT = Path(__file__).resolve().parents[2] / "contract"
 GOLDEN = {
     "{} {} {}".format(path.stem, pod["podEnvironment"]["JOB_POD_NAME"], number): (case, pod)
     for path in sorted(CONTRACT.glob("environments-*.json"))

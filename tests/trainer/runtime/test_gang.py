@@ -1,0 +1,128 @@
+"""Two ranks that train together: one story in stages, each of which needs the one before.
+
+Stopped by a SIGTERM to one of them, resumed by the next attempt, evaluated at the end.
+"""
+
+import re
+import signal
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+pytestmark = pytest.mark.timeout(280)
+
+MORE_STEPS = 3
+
+
+def steps_logged(pod):
+    return [int(step) for step in re.findall(r"^step:(\d+)  epoch:", pod.log_text(), re.MULTILINE)]
+
+
+def read_weights(path):
+    reader = tf.train.load_checkpoint(str(path))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def assert_equal_weights(model_dir, step):
+    own = read_weights(model_dir / f"model.ckpt-{step}")
+    other = read_weights(model_dir / "tmp_worker_1" / f"model.ckpt-{step}")
+    assert set(own) == set(other)
+    assert len(own) > 100
+    for name in own:
+        assert np.array_equal(own[name], other[name]), name
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("model")
+
+
+@pytest.fixture(scope="module")
+def stopped_gang(make_pod, publish_files, eventually, digits, model_dir):
+    """Pods of a first attempt, of which one was told to stop."""
+    pods = [make_pod(f"j-1-{index}", 2) for index in range(2)]
+    flags = [f"--model_dir={model_dir}", "--train_steps=100000"]
+    for pod in pods:
+        pod.start(*flags, "--save_checkpoints_steps=2", *digits)
+    publish_files(pods)
+
+    def five_steps_are_done():
+        return [rank for rank in pods[0].ranks() if (rank["step"] or 0) >= 5]
+
+    pods[0].seen = eventually(five_steps_are_done, 150, "five steps are done")
+    pods[0].scraped = pods[0].get("/metrics")[1]
+    pods[1].process.send_signal(signal.SIGTERM)
+    for pod in pods:
+        pod.wait(60)
+    return pods
+
+
+@pytest.fixture(scope="module")
+def resumed_gang(stopped_gang, make_pod, publish_files, digits, model_dir):
+    """Pods of the attempt that goes on, to completion."""
+    total = stopped_gang[0].termination()["step"] + MORE_STEPS
+    pods = [make_pod(f"j-2-{index}", 2, attempt=2) for index in range(2)]
+    flags = [f"--model_dir={model_dir}", f"--train_steps={total}"]
+    for pod in pods:
+        pod.start(*flags, *digits)
+    publish_files(pods)
+    for pod in pods:
+        pod.wait(200)
+    return pods
+
+
+def test_a_stop_of_one_rank_stops_all_at_the_same_step(stopped_gang, model_dir):
+    assert [pod.process.returncode for pod in stopped_gang] == [143, 143]
+    words = [pod.termination() for pod in stopped_gang]
+    assert [word["reason"] for word in words] == ["Stopped", "Stopped"]
+    assert words[0]["step"] == words[1]["step"] >= 5
+    assert "after saving a checkpoint" in words[0]["message"]
+    newest = tf.train.latest_checkpoint(str(model_dir))
+    assert newest.endswith("model.ckpt-{}".format(words[0]["step"]))
+    assert_equal_weights(model_dir, words[0]["step"])
+
+
+def test_progress_and_metrics_tell_of_the_step(stopped_gang):
+    (rank,) = stopped_gang[0].seen
+    assert rank["phase"] in ("training", "saving")
+    assert rank["totalSteps"] == 100000
+    assert rank["loss"] > 0
+    assert rank["imagesPerSecond"] > 0
+    assert rank["heartbeat"] >= rank["lastProgress"] > 1.6e9
+    # 16 images a step.
+    assert rank["epoch"] == pytest.approx(rank["step"] * 16 / 1437)
+    text = stopped_gang[0].scraped
+    assert re.search(r'^efficientnet_training_step\{rank="0"\} [1-9]', text, re.MULTILINE)
+    assert 'efficientnet_checkpoint_last_step{rank="0"}' in text
+
+
+def test_the_next_attempt_runs_no_step_again(stopped_gang, resumed_gang):
+    stopped_at = stopped_gang[0].termination()["step"]
+    wanted = list(range(stopped_at + 1, stopped_at + MORE_STEPS + 1))
+    assert [steps_logged(pod) for pod in resumed_gang] == [wanted, wanted]
+
+
+def test_all_ranks_end_with_the_same_weights(resumed_gang, model_dir):
+    assert [pod.process.returncode for pod in resumed_gang] == [0, 0]
+    assert_equal_weights(model_dir, resumed_gang[0].termination()["step"])
+
+
+def test_rank_0_leaves_the_final_figures(resumed_gang, model_dir):
+    first, second = (pod.termination() for pod in resumed_gang)
+    assert set(first) == {
+        "rank", "step", "exitCode", "reason", "message", "loss", "top1", "top5", "checkpoint"
+    }  # fmt: skip
+    assert first["reason"] == second["reason"] == "Completed"
+    assert first["checkpoint"] == "{}/model.ckpt-{}".format(model_dir, first["step"])
+    assert 0 <= first["top1"] <= first["top5"] <= 1
+    # Each of the 360 validation images was counted once.
+    assert first["top1"] * 360 == pytest.approx(round(first["top1"] * 360), abs=1e-3)
+    assert second["rank"] == 1
+    assert "top1" not in second
+    assert re.search(r"Eval results: \{'loss': .*'global_step': \d+\}", resumed_gang[0].log_text())
+
+
+def test_only_the_last_attempt_owned_the_folder(resumed_gang, model_dir):
+    assert [pod.process.returncode for pod in resumed_gang] == [0, 0]
+    assert not (model_dir / ".owner").exists()

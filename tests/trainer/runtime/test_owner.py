@@ -1,0 +1,59 @@
+"""Who may write to a model directory."""
+
+import json
+
+import pytest
+from efficientnet_trainer.owner import Owner, OwnerLostError, Ownership, claim, find_refusal
+
+NOW = 1000.0
+ME = Owner("job-a", 2)
+
+REFUSALS = {
+    "nobody is on record": (None, None),
+    "I am on record": (Owner("job-a", 2, NOW), None),
+    "an earlier attempt of my job is": (Owner("job-a", 1, NOW), None),
+    "a later attempt of my job is": (Owner("job-a", 3, NOW), "attempt 3 of this job took over"),
+    "a later attempt is, long ago": (Owner("job-a", 3, 0.0), "attempt 3 of this job took over"),
+    "another job that was seen 59 s ago": (Owner("job-b", 1, NOW - 59), "job job-b"),
+    "another job that was seen 60 s ago": (Owner("job-b", 9, NOW - 60), None),
+}
+
+
+@pytest.mark.parametrize("found, refusal", REFUSALS.values(), ids=REFUSALS)
+def test_find_refusal(found, refusal):
+    reason = find_refusal(found, ME, NOW)
+    assert (reason is None) if refusal is None else (refusal in reason)
+
+
+def test_a_lower_attempt_loses_the_folder_and_says_so(tmp_path):
+    old = Ownership(str(tmp_path), "job-a", 1, clock=lambda: NOW)
+    old.renew()
+    new = Ownership(str(tmp_path), "job-a", 2, clock=lambda: NOW + 1)
+    new.renew()
+    with pytest.raises(OwnerLostError, match=r"attempt 1 may not save to .*: attempt 2") as caught:
+        old.check()
+    assert caught.value.exit_code == 75
+    new.check()
+    record = json.loads((tmp_path / ".owner").read_text())
+    assert record == {"jobUID": "job-a", "attempt": 2, "renewed": NOW + 1}
+
+
+def test_releasing_leaves_what_another_took(tmp_path):
+    old = Ownership(str(tmp_path), "job-a", 1, clock=lambda: NOW)
+    old.renew()
+    new = Ownership(str(tmp_path), "job-a", 2, clock=lambda: NOW)
+    new.renew()
+    old.release()
+    assert (tmp_path / ".owner").exists()
+    new.release()
+    assert not (tmp_path / ".owner").exists()
+
+
+def test_an_unreadable_record_owns_nothing(tmp_path):
+    (tmp_path / ".owner").write_text("{")
+    Ownership(str(tmp_path), "job-a", 1, clock=lambda: NOW).renew()
+
+
+def test_a_run_by_hand_owns_nothing(tmp_path):
+    assert claim(str(tmp_path), {}) is None
+    assert not (tmp_path / ".owner").exists()
