@@ -122,7 +122,8 @@ def _write_split(
             for index in range(shard, len(labels), num_shards):
                 filename = f"{split}-{index:05d}.{args.format}"
                 example = _build_example(encoded[index], labels[index], filename, args)
-                writer.write(example.SerializeToString())
+                # A feature map has no order of its own; the same data give the same bytes.
+                writer.write(example.SerializeToString(deterministic=True))
         os.replace(partial, os.path.join(args.out, name))
 
 
