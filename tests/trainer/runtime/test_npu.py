@@ -1,0 +1,101 @@
+"""The NPU side against a stand-in with npu_bridge's documented signatures."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from efficientnet_trainer.npu import accepted
+
+pytestmark = pytest.mark.timeout(180)
+
+STAND_IN = Path(__file__).parent / "npu_stand_in"
+
+
+def run_rank(tmp_path, flags, **env):
+    """Run ``train`` as the launcher would on a pod with npu_bridge."""
+    table = tmp_path / "hccl.json"
+    table.write_text("{}")
+    log = tmp_path / "asked.jsonl"
+    environment = dict(
+        os.environ,
+        PYTHONPATH=str(STAND_IN),
+        NPU_STAND_IN_LOG=str(log),
+        RANK_TABLE_FILE=str(table),
+        RANK_ID="0",
+        RANK_SIZE="1",
+        JOB_ID="job",
+        DEVICE_ID="3",
+        ASCEND_DEVICE_ID="0",
+        DEVICE_INDEX="0",
+        ENJ_ACCELERATOR="Ascend910",
+    )
+    environment.update(env)
+    done = subprocess.run(
+        [sys.executable, "-m", "efficientnet_trainer.cli", "train", *flags],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    asked = {}
+    for line in log.read_text().splitlines() if log.exists() else []:
+        entry = json.loads(line)
+        asked.setdefault(entry.pop("what"), []).append(entry)
+    return done, asked
+
+
+def test_a_rank_trains_and_evaluates_through_npu_bridge(tmp_path, digits):
+    model_dir = tmp_path / "model"
+    flags = [f"--model_dir={model_dir}", "--train_steps=3", "--iterations_per_loop=7"]
+    done, asked = run_rank(tmp_path, [*flags, *digits], RANK_SIZE="4")
+    assert done.returncode == 0, done.stdout
+    assert "Eval results: " in done.stdout
+    training = asked["run_config"][0]
+    assert training == {
+        "iterations_per_loop": 7,
+        "precision_mode": "allow_mix_precision",
+        "hcom_parallel": True,
+        "enable_data_pre_proc": True,
+        # An epoch: 1437 images in batches of 4 times 8.
+        "save_checkpoints_steps": 44,
+        "model_dir": str(model_dir),
+    }
+    assert asked["distributed_optimizer"] == [{"wraps": "RMSPropOptimizer"}]
+    assert asked["loss_scale_optimizer"] == [
+        {"wraps": "NPUDistributedOptimizer", "scale": 1024.0, "is_distributed": True}
+    ]
+    assert asked["allreduce"] == [{"reduction": "sum", "shape": [2]}]
+    assert "this npu_bridge has no ['hccl_timeout', 'modify_mixlist']" in done.stdout
+    assert (model_dir / "model.ckpt-3.index").exists()
+
+
+def test_float32_goes_without_loss_scale(tmp_path, digits):
+    flags = ["--model_dir={}".format(tmp_path / "m"), "--mode=train", "--precision=float32"]
+    done, asked = run_rank(tmp_path, [*flags, "--train_steps=1", *digits])
+    assert done.returncode == 0, done.stdout
+    assert asked["run_config"][0]["precision_mode"] == "allow_fp32_to_fp16"
+    assert "loss_scale_optimizer" not in asked
+
+
+def test_an_npu_bridge_that_does_not_load_is_said(tmp_path, digits):
+    broken = tmp_path / "broken" / "npu_bridge"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("undefined_name")
+    flags = ["--model_dir={}".format(tmp_path / "m"), *digits]
+    done, _ = run_rank(tmp_path, flags, PYTHONPATH=str(broken.parent))
+    assert done.returncode == 1
+    assert "cannot load npu_bridge (NameError: name 'undefined_name'" in done.stdout
+
+
+def test_keywords_that_a_release_does_not_know_are_left_out():
+    def release(old, new=None):
+        return old, new
+
+    def open_release(**options):
+        return options
+
+    assert accepted(release, {"old": 1, "newer": 2}) == {"old": 1}
+    assert accepted(open_release, {"old": 1, "newer": 2}) == {"old": 1, "newer": 2}

@@ -1,0 +1,129 @@
+"""One rank by hand: what it prints, resumes, refuses and restores."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def train(*flags, **env):
+    environment = {name: value for name, value in os.environ.items() if "ENJ" not in name}
+    environment.update(env)
+    return subprocess.run(
+        [sys.executable, "-m", "efficientnet_trainer.cli", "train", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, digits):
+    """A finished run of six steps, evaluated every four."""
+    model_dir = tmp_path_factory.mktemp("trained")
+    flags = ["--train_steps=6", "--steps_per_eval=4", "--save_checkpoints_steps=5"]
+    flags += ["--lr_scaling=absolute", "--base_learning_rate=0.002", "--warmup_epochs=0"]
+    # Statistics that follow fast, so that averages of them differ from them.
+    flags += ["--batch_norm_momentum=0.5"]
+    done = train(f"--model_dir={model_dir}", *flags, *digits)
+    assert done.returncode == 0, done.stdout
+    return model_dir, done.stdout
+
+
+def test_it_prints_the_original_lines(trained):
+    _, log = trained
+    lines = re.findall(r"^step:(\d+)  epoch:([\d.]+) ips:[\d.]+ loss:[\d.]+ lr:\S+$", log, re.M)
+    assert [int(step) for step, _ in lines] == [1, 2, 3, 4, 5, 6]
+    assert float(lines[-1][1]) == pytest.approx(6 * 8 / 1437)
+    results = re.findall(
+        r"Eval results: \{'loss': [\d.]+, 'top_1_accuracy': [\d.]+, "
+        r"'top_5_accuracy': [\d.]+, 'global_step': (\d+)\}\. Elapsed seconds: \d+",
+        log,
+    )
+    assert results == ["4", "6"]
+
+
+def test_tensorboard_has_loss_rate_and_speed(trained):
+    model_dir, _ = trained
+    tags = {}
+    for path in model_dir.glob("events.out.tfevents.*"):
+        for event in tf.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                tags.setdefault(value.tag, []).append(event.step)
+    assert {tag: sorted(steps) for tag, steps in tags.items()} == {
+        tag: [1, 2, 3, 4, 5, 6] for tag in ("loss", "learning_rate", "images_per_second")
+    }
+
+
+def test_a_finished_run_is_only_evaluated_again(trained, digits, tmp_path):
+    model_dir, _ = trained
+    env = {"ENJ_REPORT_DIR": str(tmp_path)}
+    done = train(f"--model_dir={model_dir}", "--train_steps=6", *digits, **env)
+    assert done.returncode == 0, done.stdout
+    assert not re.search(r"^step:", done.stdout, re.M)
+    word = json.loads((tmp_path / "rank-0.exit.json").read_text())
+    assert (word["step"], word["reason"]) == (6, "Completed")
+    assert word["checkpoint"] == str(model_dir / "model.ckpt-6")
+
+
+def test_evaluation_reads_the_moving_averages(trained, digits):
+    model_dir, log = trained
+    averaged = re.findall(r"'loss': ([\d.]+)", log)[-1]
+    words = [f"--model_dir={model_dir}", "--mode=eval", *digits]
+    again = re.findall(r"'loss': ([\d.]+)", train(*words).stdout)
+    plain = re.findall(r"'loss': ([\d.]+)", train(*words, "--moving_average_decay=0").stdout)
+    assert float(again[0]) == pytest.approx(float(averaged), rel=1e-5)
+    assert float(plain[0]) != pytest.approx(float(averaged), rel=1e-3)
+
+
+def test_transfer_learning_starts_from_restored_weights(trained, digits, tmp_path):
+    model_dir, _ = trained
+    source = str(model_dir / "model.ckpt-6")
+    flags = [f"--restore_path={source}", "--restore_exclude=efficientnet-b0/model/head/"]
+    # At this rate a step changes nothing that could be seen.
+    flags += ["--train_steps=1", "--base_learning_rate=1e-12", "--mode=train"]
+    done = train(f"--model_dir={tmp_path}", *flags, *digits)
+    assert done.returncode == 0, done.stdout
+    old = tf.train.load_checkpoint(source)
+    new = tf.train.load_checkpoint(str(tmp_path / "model.ckpt-1"))
+    stem, head = "efficientnet-b0/stem/conv2d/kernel", "efficientnet-b0/head/dense/kernel"
+    assert np.allclose(old.get_tensor(stem), new.get_tensor(stem), atol=1e-6)
+    assert not np.allclose(old.get_tensor(head), new.get_tensor(head), atol=1e-3)
+    assert new.get_tensor("global_step") == 1
+
+
+def test_a_damaged_checkpoint_ends_the_run_as_bad_data(trained, digits, tmp_path):
+    model_dir, _ = trained
+    for path in model_dir.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    os.truncate(str(tmp_path / "model.ckpt-6.data-00000-of-00001"), 1000)
+    done = train(f"--model_dir={tmp_path}", "--train_steps=9", *digits)
+    assert done.returncode == 3
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"efficientnet-trainer train: checkpoint {tmp_path}")
+    assert "Traceback" not in done.stdout
+
+
+def test_evaluating_an_empty_folder_is_bad_data(digits, tmp_path):
+    done = train(f"--model_dir={tmp_path}", "--mode=eval", *digits)
+    assert done.returncode == 3
+    assert "has no checkpoint to evaluate" in done.stdout
+
+
+def test_a_folder_that_another_job_owns_is_transient(digits, tmp_path):
+    record = {"jobUID": "other", "attempt": 1, "renewed": time.time() + 30}
+    (tmp_path / ".owner").write_text(json.dumps(record))
+    env = {"ENJ_JOB_UID": "mine", "ENJ_ATTEMPT": "1", "ENJ_ACCELERATOR": "CPU"}
+    done = train(f"--model_dir={tmp_path}", "--train_steps=2", *digits, **env)
+    assert done.returncode == 75
+    assert "job other (attempt 1) writes there" in done.stdout
