@@ -36,6 +36,11 @@ ENDINGS = {
         0,
         137,
     ),
+    "ended by SIGTERM before it could listen: no checkpoint, so no 143": (
+        ["import os; os.kill(os.getpid(), 15)", SLEEP],
+        0,
+        75,
+    ),
 }
 
 

@@ -58,3 +58,15 @@ def test_a_save_before_the_signal_does_not_count():
 def test_a_grace_period_that_is_no_time_is_refused(text):
     with pytest.raises(ConfigError, match="ENJ_STOP_GRACE_S"):
         stop_grace_s({"ENJ_STOP_GRACE_S": text})
+
+
+GRACES = {
+    "on CPUs": ({"ENJ_ACCELERATOR": "CPU"}, 110.0),
+    "on NPUs, whose loops are long": ({"ENJ_ACCELERATOR": "Ascend910"}, 590.0),
+    "as the pod says": ({"ENJ_ACCELERATOR": "CPU", "ENJ_STOP_GRACE_S": "7.5"}, 7.5),
+}
+
+
+@pytest.mark.parametrize("env, grace_s", GRACES.values(), ids=GRACES)
+def test_grace_periods(env, grace_s):
+    assert stop_grace_s(env) == grace_s

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import IO, Any, Deque, Dict, List, NamedTuple, Optional, Sequence
 
-from efficientnet_trainer.termination import PERMANENT, STOPPED
+from efficientnet_trainer.termination import PERMANENT, STOPPED, TRANSIENT
 
 POLL_S = 0.1
 SIBLING_GRACE_S = 5.0
@@ -62,9 +62,9 @@ class Child:
         ]
 
     def poll(self) -> Optional[int]:
-        """Return the exit code, 128 + N after signal N, or None while it runs."""
+        """Return the exit code as ``exit_code_of`` counts it, or None while it runs."""
         code = self._process.poll()
-        return code if code is None or code >= 0 else 128 - code
+        return code if code is None else exit_code_of(code)
 
     def signal(self, number: int) -> None:
         """Send a signal unless it has ended."""
@@ -78,7 +78,7 @@ class Child:
         code = self._process.wait()
         return Ending(
             rank=self.rank,
-            exit_code=code if code >= 0 else 128 - code,
+            exit_code=exit_code_of(code),
             signal_name=signal.Signals(-code).name if code < 0 else None,
             last_error_line=self._errors[-1] if self._errors else "",
         )
@@ -99,6 +99,17 @@ class Child:
         return thread
 
 
+def exit_code_of(code: int) -> int:
+    """Return the pod's exit code for a process's: 128 + N after signal N.
+
+    But SIGTERM that ended a process outright came before it could listen, so no checkpoint
+    was made, which is what 143 would claim.
+    """
+    if code == -signal.SIGTERM:
+        return TRANSIENT
+    return code if code >= 0 else 128 - code
+
+
 def supervise(children: Sequence[Child], signals: Signals, stop_grace_s: float) -> Ending:
     """Wait for all ranks and return the ending that counts.
 
@@ -107,8 +118,13 @@ def supervise(children: Sequence[Child], signals: Signals, stop_grace_s: float) 
     """
     failed = _watch(children, signals, children)
     if failed is not None:
-        stopping = failed.poll() == STOPPED or signals.received is not None
-        _end_siblings(children, stop_grace_s + HARD_EXIT_MARGIN_S if stopping else SIBLING_GRACE_S)
+        if failed.poll() == STOPPED or signals.received is not None:
+            # The others agreed to the same stop, and are saving.
+            _kill_after(children, stop_grace_s + HARD_EXIT_MARGIN_S)
+        else:
+            for child in children:
+                child.signal(signal.SIGTERM)
+            _kill_after(children, SIBLING_GRACE_S)
     return (failed or min(children, key=lambda child: child.rank)).ending()
 
 
@@ -131,9 +147,8 @@ def _watch(
     return None
 
 
-def _end_siblings(children: Sequence[Child], grace_s: float) -> None:
-    for child in children:
-        child.signal(signal.SIGTERM)
+def _kill_after(children: Sequence[Child], grace_s: float) -> None:
+    """Wait for all to end, and kill those that have not within the grace period."""
     deadline = time.monotonic() + grace_s
     running: List[Child] = list(children)
     while running and time.monotonic() < deadline:

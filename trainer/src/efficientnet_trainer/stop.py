@@ -12,12 +12,15 @@ import sys
 import threading
 from typing import Any, Callable, Mapping, Optional
 
+from efficientnet_trainer.cluster import CPU
 from efficientnet_trainer.errors import ConfigError
 from efficientnet_trainer.termination import STOPPED, TRANSIENT
 
 GRACE_VARIABLE = "ENJ_STOP_GRACE_S"
-GRACE_S = 110.0
-"""A pod's grace period is 120 s on CPUs; what is left is for the launcher."""
+GRACE_ON_CPU_S = 110.0
+GRACE_ON_NPU_S = 590.0
+"""Pods have 120 s on CPUs and 600 s on NPUs, whose loops cannot be interrupted; what is left
+is for the launcher."""
 
 
 class StopFlag:
@@ -54,7 +57,8 @@ def stop_grace_s(env: Mapping[str, str]) -> float:
     Raises:
         ConfigError: the variable is no positive number.
     """
-    text = env.get(GRACE_VARIABLE, str(GRACE_S))
+    on_cpu = env.get("ENJ_ACCELERATOR", CPU) == CPU
+    text = env.get(GRACE_VARIABLE, str(GRACE_ON_CPU_S if on_cpu else GRACE_ON_NPU_S))
     try:
         grace_s = float(text)
     except ValueError:
