@@ -32,7 +32,7 @@ NPU_RESOURCE = "huawei.com/Ascend910"
 """The device plugin's resource for 910, 910B and A3 alike."""
 NPU_NODE_SELECTOR = {"accelerator": "huawei-Ascend910"}
 
-GRACE_S = {"CPU": 120}
+CPU_GRACE_S = 120
 NPU_GRACE_S = 600
 """One uninterruptible loop of 625 steps takes about 110 s; a checkpoint comes after it."""
 
@@ -90,7 +90,7 @@ def _build_pod_spec(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> dic
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE_S.get(spec.accelerator, NPU_GRACE_S),
+        "terminationGracePeriodSeconds": _grace_s(spec),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _USER,
@@ -108,6 +108,10 @@ def _build_pod_spec(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> dic
     if spec.scheduling.scheduler_name:
         pod_spec["schedulerName"] = spec.scheduling.scheduler_name
     return pod_spec
+
+
+def _grace_s(spec: EfficientNetJobSpec) -> int:
+    return CPU_GRACE_S if spec.accelerator == "CPU" else NPU_GRACE_S
 
 
 def _build_container(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> dict[str, Any]:
@@ -160,6 +164,8 @@ def _build_env(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> list[dic
         "ENJ_NPUS": str(spec.npus),
         "ENJ_NPUS_PER_POD": str(spec.npus_per_pod),
         "ENJ_ACCELERATOR": spec.accelerator,
+        # Before the kubelet's own end, so that the trainer says why it stopped hard.
+        "ENJ_STOP_GRACE_S": str(_grace_s(spec) - 10),
         "HOME": "/tmp",  # noqa: S108  an emptyDir; the user may have no home in the image
     }
     if spec.accelerator != "CPU":

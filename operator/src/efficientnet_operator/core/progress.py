@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from efficientnet_operator.core.conditions import format_time
 
-COPIED = ("phase", "epoch", "imagesPerSecond", "loss", "learningRate", "top1", "top5")
+DIGITS = {"epoch": 2, "imagesPerSecond": 1, "loss": 4, "learningRate": 8, "top1": 4, "top5": 4}
+"""Figures that are copied, and how many decimals a person wants to see of each."""
 
 
 def parse_progress(document: Any, rank: int = 0) -> dict[str, Any] | None:
@@ -26,16 +27,16 @@ def parse_progress(document: Any, rank: int = 0) -> dict[str, Any] | None:
 
 def build_progress(entry: Mapping[str, Any], total_steps: int, now: datetime) -> dict[str, Any]:
     """Return status.progress from one rank's entry; figures that are not numbers are left out."""
-    progress: dict[str, Any] = {
-        key: entry[key] for key in COPIED if _is_figure(key, entry.get(key))
-    }
+    progress = _round_figures(entry)
+    if isinstance(entry.get("phase"), str):
+        progress["phase"] = entry["phase"]
     progress["totalSteps"] = total_steps
     step = entry.get("step")
     if isinstance(step, int):
         progress["step"] = step
         progress["percent"] = round(100 * min(step, total_steps) / total_steps, 1)
     eta = entry.get("etaSeconds")
-    if _is_figure("etaSeconds", eta) and eta is not None:
+    if _is_figure(eta):
         progress["etaSeconds"] = round(eta)
     progress["lastUpdated"] = format_time(now)
     return progress
@@ -46,17 +47,19 @@ def finish_progress(
 ) -> dict[str, Any]:
     """Return the last progress with the final figures of rank 0's termination message."""
     final = {**progress, "phase": "done", "etaSeconds": 0, "lastUpdated": format_time(now)}
-    final.update(
-        {k: report[k] for k in ("step", "loss", "top1", "top5") if _is_figure(k, report.get(k))}
-    )
+    final.update(_round_figures({k: report.get(k) for k in ("loss", "top1", "top5")}))
+    if isinstance(report.get("step"), int):
+        final["step"] = report["step"]
     total = final.get("totalSteps")
     if isinstance(final.get("step"), int) and total:
         final["percent"] = round(100 * min(final["step"], total) / total, 1)
     return final
 
 
-def _is_figure(key: str, value: Any) -> bool:
-    if key == "phase":
-        return isinstance(value, str)
+def _round_figures(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: round(entry[k], digits) for k, digits in DIGITS.items() if _is_figure(entry.get(k))}
+
+
+def _is_figure(value: Any) -> TypeGuard[float]:
     # NaN and infinities are no JSON; the API server would refuse the whole status.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300

@@ -1,0 +1,65 @@
+"""The shell's entry under kopf: its life cycle and the watch of the jobs.
+
+The only module that imports kopf. Its events carry nothing but "look at this
+job": ``on.event`` leaves no finalizer and no annotation on the user's object.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import kopf
+
+from efficientnet_operator.api.names import GROUP, PLURAL, VERSION
+from efficientnet_operator.kube.client import KubeClient
+from efficientnet_operator.kube.controller import Controller
+from efficientnet_operator.kube.health import serve_health
+from efficientnet_operator.settings import Settings
+
+
+def run(settings: Settings) -> None:
+    """Run the operator until it is stopped by a signal."""
+    if settings.kubeconfig:
+        os.environ["KUBECONFIG"] = settings.kubeconfig  # kopf's own login reads it
+    log_format = kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL
+    kopf.configure(verbose=settings.verbose, log_format=log_format)
+    kopf.run(
+        registry=build_registry(settings),
+        standalone=True,
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+    )
+
+
+def build_registry(settings: Settings) -> kopf.OperatorRegistry:
+    """Return the handlers of one operator; the controller lives from startup to cleanup."""
+    registry = kopf.OperatorRegistry()
+    running: dict[str, Any] = {}
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.posting.enabled = False  # the operator posts its own events
+        settings.scanning.disabled = True  # the CRD is there before the operator is
+        settings.watching.server_timeout = 300
+        client = await KubeClient.connect(operator_settings.kubeconfig)
+        controller = Controller(client, operator_settings)
+        controller.start()
+        running["controller"] = controller
+        running["health"] = await serve_health(
+            operator_settings.port, lambda: controller.live, lambda: controller.ready
+        )
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def look(event: Any, **_: Any) -> None:
+        running["controller"].on_job(event["type"], dict(event["object"]))
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        if "health" in running:
+            await running["health"].cleanup()
+        if "controller" in running:
+            await running["controller"].stop()
+
+    operator_settings = settings
+    return registry

@@ -1,0 +1,201 @@
+"""Children of jobs, kept current by list and watch with a label selector.
+
+A re-list replaces everything, so that what was deleted while the watch was
+broken does not stay. What the operator itself wrote is put in at once: the
+next decision must not be made on a view from before the write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+import aiohttp
+
+from efficientnet_operator.core.identity import JOB_NAME_LABEL
+from efficientnet_operator.kube.client import ApiError, KubeClient
+from efficientnet_operator.kube.metrics import WATCH_EVENTS, WATCH_LAST_SEEN
+from efficientnet_operator.kube.queue import Key
+
+log = logging.getLogger(__name__)
+
+TOMBSTONES = 10_000
+GONE = 410
+ABSENT = frozenset({403, 404})
+RETRY_S = 1.0
+ABSENT_RETRY_S = 60.0
+
+
+class Child(Protocol):
+    """What the cache needs of an object that it keeps."""
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def uid(self) -> str:
+        """Its UID."""
+
+    @property
+    def resource_version(self) -> str:
+        """Its resourceVersion."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels; the one with the job's name tells whose it is."""
+
+
+T = TypeVar("T", bound=Child)
+
+
+class ChildCache(Generic[T]):
+    """Objects of one kind that carry a job's label.
+
+    Args:
+        resource: the kind in the plural, for logs and metrics.
+        parse: makes of an object's JSON what is kept of it.
+        on_change: called with the key of the job whose child changed.
+    """
+
+    def __init__(
+        self,
+        resource: str,
+        parse: Callable[[Mapping[str, Any]], T],
+        on_change: Callable[[Key], None],
+    ):
+        self.resource = resource
+        self._parse = parse
+        self._on_change = on_change
+        self._by_job: dict[Key, dict[str, T]] = defaultdict(dict)
+        self._gone: dict[str, None] = {}
+        self._unsynced: set[str] = set()
+        self._started = False
+
+    @property
+    def synced(self) -> bool:
+        """Whether every list has been read at least once."""
+        return self._started and not self._unsynced
+
+    def of_job(self, key: Key) -> tuple[T, ...]:
+        """Return the children of one job."""
+        return tuple(self._by_job.get(key, {}).values())
+
+    def jobs(self) -> list[Key]:
+        """Return the keys of all jobs that have children."""
+        return list(self._by_job)
+
+    def put(self, document: Mapping[str, Any]) -> None:
+        """Keep an object, unless a newer version is known or it is already gone."""
+        self._keep(self._parse(document))
+
+    def remove(self, document: Mapping[str, Any]) -> None:
+        """Forget an object; a late answer about it is not believed either."""
+        child = self._parse(document)
+        self._gone[child.uid] = None
+        if len(self._gone) > TOMBSTONES:
+            del self._gone[next(iter(self._gone))]
+        self._drop(child)
+
+    def replace(
+        self, namespace: str, documents: Iterable[Mapping[str, Any]], version: str
+    ) -> None:
+        """Take a list as the truth for one namespace; "" is all of them.
+
+        Args:
+            namespace: what was listed.
+            documents: the objects of the list.
+            version: the list's resourceVersion; what is newer was written meanwhile and stays.
+        """
+        children = [self._parse(d) for d in documents]
+        present = {c.uid for c in children}
+        known = [c for kept in self._by_job.values() for c in kept.values()]
+        for child in known:
+            listed = namespace in {"", child.namespace}
+            if listed and child.uid not in present and not _is_newer(child, version):
+                self._drop(child)
+        for child in children:
+            self._keep(child)
+
+    async def follow(
+        self, client: KubeClient, path: str, namespace: str, *, optional: bool = False
+    ) -> None:
+        """List and watch one path for ever; errors are logged and it is listed again.
+
+        Args:
+            client: the connection.
+            path: the collection.
+            namespace: what it covers; "" is all of them.
+            optional: the API may be missing (404) or closed to us (403).
+        """
+        mark = f"{path} of {namespace}"
+        self._unsynced.add(mark)
+        self._started = True
+        while True:
+            pause_s = RETRY_S
+            try:
+                documents, version = await client.list_all(path, JOB_NAME_LABEL)
+                self.replace(namespace, documents, version)
+                del documents
+                self._unsynced.discard(mark)
+                await self._watch(client, path, version)
+            except ApiError as error:
+                if optional and error.status in ABSENT:
+                    self._unsynced.discard(mark)
+                    pause_s = ABSENT_RETRY_S
+                elif error.status != GONE:
+                    log.warning("watch of %s failed, listing again: %s", self.resource, error)
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                log.warning("watch of %s broke, listing again: %r", self.resource, error)
+            await asyncio.sleep(pause_s)
+
+    async def _watch(self, client: KubeClient, path: str, version: str) -> None:
+        while True:
+            async for event in client.watch(path, JOB_NAME_LABEL, version):
+                document = event["object"]
+                version = document["metadata"]["resourceVersion"]
+                WATCH_LAST_SEEN.labels(self.resource).set(time.time())
+                WATCH_EVENTS.labels(self.resource).inc()
+                if event["type"] == "DELETED":
+                    self.remove(document)
+                elif event["type"] != "BOOKMARK":
+                    self.put(document)
+
+    def _keep(self, child: T) -> None:
+        if child.uid in self._gone:
+            return
+        key = _key_of(child)
+        known = self._by_job[key].get(child.name)
+        if known and known.uid == child.uid and _is_newer(known, child.resource_version):
+            return
+        self._by_job[key][child.name] = child
+        self._on_change(key)
+
+    def _drop(self, child: T) -> None:
+        key = _key_of(child)
+        kept = self._by_job.get(key, {})
+        if child.name in kept and kept[child.name].uid == child.uid:
+            del kept[child.name]
+        if not kept:
+            self._by_job.pop(key, None)
+        self._on_change(key)
+
+
+def _key_of(child: Child) -> Key:
+    return child.namespace, child.labels.get(JOB_NAME_LABEL, "")
+
+
+def _is_newer(child: Child, version: str) -> bool:
+    """Compare resourceVersions, which Kubernetes 1.35 made comparable numbers (KEP-5504)."""
+    try:
+        return int(child.resource_version) > int(version)
+    except ValueError:
+        return False

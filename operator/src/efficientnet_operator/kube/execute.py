@@ -1,0 +1,239 @@
+"""Carry out a plan: the only writer.
+
+In this order: status where it comes first; deletes; creates; patches; other
+status; events. A status that someone else wrote meanwhile (409) stops the
+plan: it was made on a view that is no longer true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from efficientnet_operator.api.names import API_VERSION, KIND
+from efficientnet_operator.core.conditions import format_time
+from efficientnet_operator.core.identity import (
+    ATTEMPT_LABEL,
+    JOB_NAME_LABEL,
+    JOB_UID_LABEL,
+    JobRef,
+)
+from efficientnet_operator.core.plan import Delete, Event, Patch, Plan
+from efficientnet_operator.core.view import Refusal
+from efficientnet_operator.kube.client import (
+    ApiError,
+    KubeClient,
+    core_path,
+    job_path,
+    pod_group_path,
+)
+from efficientnet_operator.kube.observe import Memory
+from efficientnet_operator.kube.queue import Key
+
+log = logging.getLogger(__name__)
+
+FIELD_MANAGER = "efficientnet-operator"
+AT_ONCE = 64
+"""Requests under way at once; more only queue up in the API server."""
+
+NOT_FOUND, CONFLICT = 404, 409
+REFUSED = {400: "Invalid", 403: "Forbidden", 404: "NotInstalled", 422: "Invalid"}
+"""Answers to a create that waiting alone does not mend, by the condition's reason."""
+
+
+class StaleViewError(Exception):
+    """The job changed since it was observed; observe again."""
+
+
+class Executor:
+    """Writes to the API server what plans say, and to the caches what it answered."""
+
+    def __init__(self, client: KubeClient, memory: Memory):
+        self._client = client
+        self._memory = memory
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def execute(self, plan: Plan, job: JobRef) -> None:
+        """Carry out one plan.
+
+        Raises:
+            StaleViewError: the job was changed by someone else; nothing more was done.
+            ApiError: the server failed; the rest is tried again with the next plan.
+        """
+        if plan.status_first:
+            await self._apply_status(plan, job)
+        await self._all(self._delete(d, job) for d in plan.deletes)
+        for document in plan.creates:
+            if not await self._create(document, job):
+                return
+        await self._all(self._create(p, job) for p in plan.pods)
+        for patch in plan.patches:
+            if patch.kind == "ConfigMap":
+                await self._patch(patch, job)
+        await self._all(self._patch(p, job) for p in plan.patches if p.kind == "Pod")
+        if not plan.status_first:
+            await self._apply_status(plan, job)
+        await self._all(self._tell(e, job) for e in plan.events)
+
+    async def _all(self, calls: Iterable[Awaitable[Any]]) -> None:
+        """Run calls side by side; the first error is raised after all have ended."""
+
+        async def limited(call: Awaitable[Any]) -> Any:
+            async with self._slots:
+                return await call
+
+        results = await asyncio.gather(*map(limited, calls), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _apply_status(self, plan: Plan, job: JobRef) -> None:
+        if plan.status is None:
+            return
+        key: Key = (job.namespace, job.name)
+        known = self._memory.jobs[key]["metadata"]
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "name": job.name,
+                "namespace": job.namespace,
+                "uid": job.uid,
+                "resourceVersion": known["resourceVersion"],
+            },
+            "status": plan.status,
+        }
+        try:
+            stored = await self._client.apply(
+                job_path(job.namespace, job.name, "status"), body, FIELD_MANAGER
+            )
+        except ApiError as error:
+            if error.status in {CONFLICT, NOT_FOUND}:
+                raise StaleViewError(str(error)) from error
+            raise
+        self._memory.put_job(stored)
+
+    async def _delete(self, delete: Delete, job: JobRef) -> None:
+        options: dict[str, Any] = {"preconditions": {"uid": delete.uid}}
+        if delete.grace_s is not None:
+            options["gracePeriodSeconds"] = delete.grace_s
+        try:
+            answer = await self._client.delete(
+                core_path("pods", job.namespace, delete.name), options
+            )
+        except ApiError as error:
+            # Gone already, or the name has a new owner: what was to go is gone.
+            if error.status not in {NOT_FOUND, CONFLICT}:
+                raise
+            return
+        if answer.get("kind") == "Pod":
+            self._memory.pods.put(answer)
+
+    async def _create(self, document: Mapping[str, Any], job: JobRef) -> bool:
+        """Create one child; return whether it stands now, as ours."""
+        name = document["metadata"]["name"]
+        path = _collection(document["kind"], job.namespace)
+        try:
+            stored = await self._client.create(path, document)
+        except ApiError as error:
+            if error.status == CONFLICT:
+                return await self._resolve_conflict(path, document, job)
+            if error.status not in REFUSED:
+                raise
+            reason = f"{document['kind']}{REFUSED[error.status]}"
+            message = f"{document['kind']} {name} was not created: {error.message}"
+            self._memory.refuse((job.namespace, job.name), name, Refusal(reason, message))
+            return False
+        self._keep(stored)
+        return True
+
+    async def _resolve_conflict(self, path: str, document: Mapping[str, Any], job: JobRef) -> bool:
+        """Find out who has the name: us, a predecessor on its way out, or somebody else."""
+        kind, name = document["kind"], document["metadata"]["name"]
+        try:
+            existing = await self._client.get(f"{path}/{name}")
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return False  # gone meanwhile: the next plan creates it
+            raise
+        metadata = existing["metadata"]
+        labels = metadata.get("labels") or {}
+        owner: Mapping[str, Any] = next(
+            (o for o in metadata.get("ownerReferences") or [] if o.get("controller")), {}
+        )
+        wanted = document["metadata"]["labels"][ATTEMPT_LABEL]
+        if owner.get("uid") == job.uid and labels.get(ATTEMPT_LABEL) == wanted:
+            self._keep({"kind": kind, **existing})
+            return True
+        if labels.get(JOB_NAME_LABEL) == job.name and owner.get("uid") == labels.get(
+            JOB_UID_LABEL, "-"
+        ):
+            refusal = Refusal(
+                "WaitingForPods", f"{kind} {name} of a deleted job of the same name still exists"
+            )
+        else:
+            whose = (
+                f"controlled by {owner['kind']} {owner['name']}" if owner else "of no controller"
+            )
+            refusal = Refusal(
+                "NameConflict",
+                f"{kind} {job.namespace}/{name} exists and is {whose}; it is left as it is: "
+                "delete or rename it, or give the job another name",
+            )
+        self._memory.refuse((job.namespace, job.name), name, refusal)
+        return False
+
+    def _keep(self, stored: Mapping[str, Any]) -> None:
+        caches: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "Pod": self._memory.pods.put,
+            "ConfigMap": self._memory.config_maps.put,
+            "PodGroup": self._memory.groups.put,
+        }
+        caches[stored["kind"]](stored)
+
+    async def _patch(self, patch: Patch, job: JobRef) -> None:
+        resource = "pods" if patch.kind == "Pod" else "configmaps"
+        try:
+            stored = await self._client.merge_patch(
+                core_path(resource, job.namespace, patch.name), patch.body
+            )
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return  # its deletion is on the way and will be judged
+        self._keep({"kind": patch.kind, **stored})
+
+    async def _tell(self, event: Event, job: JobRef) -> None:
+        now = datetime.now(UTC)
+        stamp = format_time(now)
+        body = {
+            "metadata": {"generateName": f"{job.name}-", "namespace": job.namespace},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "name": job.name,
+                "namespace": job.namespace,
+                "uid": job.uid,
+            },
+            "type": event.type,
+            "reason": event.reason,
+            "message": event.message[:1024],
+            "eventTime": stamp,
+            "reportingComponent": FIELD_MANAGER,
+            "reportingInstance": FIELD_MANAGER,
+            "action": "Reconcile",
+        }
+        try:
+            await self._client.create(core_path("events", job.namespace), body)
+        except ApiError as error:
+            # An event tells people; its loss must not stop a job.
+            log.warning("event %s of %s was not stored: %s", event.reason, job, error)
+
+
+def _collection(kind: str, namespace: str) -> str:
+    if kind == "PodGroup":
+        return pod_group_path(namespace)
+    return core_path({"Pod": "pods", "ConfigMap": "configmaps"}[kind], namespace)

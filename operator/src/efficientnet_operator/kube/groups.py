@@ -1,0 +1,30 @@
+"""What the cache keeps of a PodGroup: that it exists, and whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """One PodGroup of some job."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_group(group: Mapping[str, Any]) -> GroupView:
+    """Return the view of a PodGroup's JSON."""
+    metadata = group.get("metadata") or {}
+    return GroupView(
+        namespace=metadata.get("namespace", ""),
+        name=metadata.get("name", ""),
+        uid=metadata.get("uid", ""),
+        resource_version=metadata.get("resourceVersion", ""),
+        labels=metadata.get("labels") or {},
+    )

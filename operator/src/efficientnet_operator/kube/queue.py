@@ -1,0 +1,113 @@
+"""The work queue: job keys, each at most once, with a back-off for those that fail.
+
+As client-go's: a key that is added while it is processed is processed once
+more afterwards, never twice at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from efficientnet_operator.kube.metrics import QUEUE_DEPTH
+
+Key = tuple[str, str]
+"""Namespace and name of a job."""
+
+FIRST_RETRY_S = 0.2
+LAST_RETRY_S = 60.0
+
+
+class WorkQueue:
+    """Keys to reconcile; for one event loop.
+
+    Args:
+        interval_s: least time between two turns of one key, so that a burst of
+            events about a thousand pods is one turn and not a thousand.
+    """
+
+    def __init__(self, interval_s: float = 0.1):
+        self._interval_s = interval_s
+        self._ready: deque[Key] = deque()
+        self._waiting: set[Key] = set()
+        self._working: set[Key] = set()
+        self._again: set[Key] = set()
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._failures: dict[Key, int] = {}
+        self._taken_at: dict[Key, float] = {}
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def add(self, key: Key) -> None:
+        """Enqueue a key, as soon as its interval allows."""
+        if key in self._working:
+            self._again.add(key)
+            return
+        if key in self._waiting:
+            return
+        now = asyncio.get_running_loop().time()
+        earliest = self._taken_at.get(key, -self._interval_s) + self._interval_s
+        if earliest > now:
+            self.add_after(key, earliest - now)
+        else:
+            self._push(key)
+
+    def add_after(self, key: Key, delay_s: float) -> None:
+        """Enqueue a key after a delay; of two delays the earlier one counts."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + delay_s
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= when:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_at(when, self._fire, key)
+
+    async def get(self) -> Key:
+        """Wait for a key and take it; ``done`` has to follow."""
+        while not self._ready:
+            self._wake.clear()
+            await self._wake.wait()
+        key = self._ready.popleft()
+        self._waiting.discard(key)
+        self._working.add(key)
+        self._taken_at[key] = asyncio.get_running_loop().time()
+        QUEUE_DEPTH.set(len(self._ready))
+        return key
+
+    def done(self, key: Key, *, failed: bool = False) -> None:
+        """Give a key back; one that failed comes again after its back-off."""
+        self._working.discard(key)
+        again = key in self._again
+        self._again.discard(key)
+        if failed:
+            failures = self._failures.get(key, 0)
+            self._failures[key] = failures + 1
+            self.add_after(key, min(LAST_RETRY_S, FIRST_RETRY_S * 2.0**failures))
+            return
+        self._failures.pop(key, None)
+        if again:
+            self.add(key)
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered of a key whose job is gone."""
+        self._failures.pop(key, None)
+        self._taken_at.pop(key, None)
+        timer = self._timers.pop(key, None)
+        if timer:
+            timer.cancel()
+
+    def _fire(self, key: Key) -> None:
+        self._timers.pop(key, None)
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._push(key)
+
+    def _push(self, key: Key) -> None:
+        self._waiting.add(key)
+        self._ready.append(key)
+        QUEUE_DEPTH.set(len(self._ready))
+        self._wake.set()
