@@ -1,0 +1,46 @@
+{{- define "efficientnet-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* A release that already bears the chart's name does not say it twice. */}}
+{{- define "efficientnet-operator.fullname" -}}
+{{- $name := include "efficientnet-operator.name" . -}}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- default $full .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "efficientnet-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "efficientnet-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "efficientnet-operator.labels" -}}
+{{ include "efficientnet-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "efficientnet-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "efficientnet-operator.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.create is false and serviceAccount.name is empty; name an existing ServiceAccount of the release's namespace, or set serviceAccount.create=true" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "efficientnet-operator.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{/* Whom every binding of the operator names. */}}
+{{- define "efficientnet-operator.subjects" -}}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "efficientnet-operator.serviceAccountName" . }}
+    namespace: {{ .Release.Namespace }}
+{{- end }}

@@ -1,0 +1,26 @@
+{{/* What the operator does in a namespace; tests/deploy names the place in the source for each. */}}
+{{- define "efficientnet-operator.rules" -}}
+rules:
+  - apiGroups: [efficientnet.dev]
+    resources: [efficientnetjobs]
+    verbs: [get, list, watch]
+  - apiGroups: [efficientnet.dev]
+    resources: [efficientnetjobs/status]
+    verbs: [get, patch]
+  # Owner references that block deletion need it where OwnerReferencesPermissionEnforcement is on.
+  - apiGroups: [efficientnet.dev]
+    resources: [efficientnetjobs/finalizers]
+    verbs: [update]
+  - apiGroups: [""]
+    resources: [pods]
+    verbs: [get, list, watch, create, patch, delete]
+  - apiGroups: [""]
+    resources: [configmaps]
+    verbs: [get, list, watch, create, patch]
+  - apiGroups: [""]
+    resources: [events]
+    verbs: [create, patch]
+  - apiGroups: [scheduling.k8s.io]
+    resources: [podgroups]
+    verbs: [get, list, watch, create]
+{{- end }}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Write deploy/rbac and deploy/operator from the chart: one source for helm and for kubectl.
+#
+# Usage: tools/manifests.sh [DIR]     DIR/{rbac,operator}; default: deploy of this repository
+#
+# `make verify` runs it and fails on a difference. What is written by hand
+# there (the namespace, kustomization.yaml) stays as it is.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+chart=$here/../charts/efficientnet-operator
+out=${1:-$here/../deploy}
+helm=$("$here/binaries.sh" path helm)
+[ -x "$helm" ] || { echo "manifests: helm is not built; run tools/binaries.sh build helm" >&2; exit 1; }
+
+# render FILE TEMPLATE...
+render() {
+  local file=$out/$1 template shown=(); shift
+  for template; do shown+=(--show-only "templates/$template.yaml"); done
+  mkdir -p "$(dirname "$file")"
+  {
+    echo "# Generated from charts/efficientnet-operator by \`make verify\`; do not edit."
+    # kubectl manages these: what says that helm does would mislead both.
+    "$helm" template efficientnet-operator "$chart" --namespace efficientnet-system "${shown[@]}" |
+      sed -e '/^ *app\.kubernetes\.io\/managed-by: Helm$/d' -e '/^ *helm\.sh\/chart:/d' \
+          -e '/^# Source: /d' -e '/^$/d'
+  } >"$file.new"
+  mv "$file.new" "$file"
+}
+
+render rbac/service-account.yaml service-account
+render rbac/operator-role.yaml operator-role
+render rbac/node-access.yaml node-access
+render rbac/user-roles.yaml user-roles
+render operator/deployment.yaml deployment
+render operator/service.yaml service
