@@ -6,6 +6,7 @@ job": ``on.event`` leaves no finalizer and no annotation on the user's object.
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -24,6 +25,8 @@ def run(settings: Settings) -> None:
         os.environ["KUBECONFIG"] = settings.kubeconfig  # kopf's own login reads it
     log_format = kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL
     kopf.configure(verbose=settings.verbose, log_format=log_format)
+    # kopf tells of each event that it delivers; what became of it is told by the controller.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     kopf.run(
         registry=build_registry(settings),
         standalone=True,
@@ -49,6 +52,13 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
         running["health"] = await serve_health(
             operator_settings.port, lambda: controller.live, lambda: controller.ready
         )
+
+    @kopf.on.login(registry=registry)
+    def log_in(**arguments: Any) -> kopf.ConnectionInfo | None:
+        if operator_settings.kubeconfig:
+            return kopf.login_with_kubeconfig(**arguments)
+        in_cluster = kopf.login_with_service_account(**arguments)
+        return in_cluster or kopf.login_with_kubeconfig(**arguments)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def look(event: Any, **_: Any) -> None:
