@@ -1,0 +1,94 @@
+# Everything that is done with this repository. `make help` lists it; `make demo` and
+# `make test` do all their own set-up.
+
+export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/efficientnet-operator/tools-venv/bin:$(PATH)
+export MAKECMDGOALS
+
+NAME ?= dev
+PYTHON := operator/.venv/bin/python
+PYTEST := operator/.venv/bin/pytest
+RUFF := operator/.venv/bin/ruff
+TRAINER_PYTEST := trainer/.venv/bin/pytest --rootdir . -c trainer/pyproject.toml
+CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup setup-python demo test test-unit test-trainer test-api test-e2e test-deploy \
+	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
+	helm-path kubectl-path kubeconfig bench
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (packages, uv, Go), build the cluster's binaries
+	@tools/setup.sh all
+
+setup-python:
+	@tools/setup.sh python
+
+demo: setup ## train digits with 4 ranks on a local cluster of 2 nodes, end to end
+	@PYTHONPATH=tools $(PYTHON) -m demo --name $(NAME)
+
+test: setup lint type verify test-unit test-trainer test-deploy test-api test-e2e ## all tests
+
+test-unit: setup-python ## the pure core and the tools
+	$(PYTEST) tests/unit -q
+
+test-trainer: setup-python ## the trainer on real TensorFlow 1.15
+	$(TRAINER_PYTEST) tests/trainer -q
+
+test-api: setup ## CRD and operator on a real API server
+	$(PYTEST) tests/api -q
+
+test-deploy: setup ## chart, manifests and images
+	$(PYTEST) tests/deploy -q
+
+test-e2e: setup ## jobs on real kubelets
+	$(PYTEST) tests/e2e -q
+
+lint: setup-python ## ruff and the import rules
+	$(RUFF) check operator tools tests trainer
+	$(RUFF) format --check operator tools tests trainer
+	cd operator && .venv/bin/lint-imports
+
+type: setup-python ## mypy, strict
+	cd operator && .venv/bin/mypy
+	cd trainer && .venv/bin/mypy
+
+fmt: setup-python ## format the code
+	$(RUFF) check --fix operator tools tests trainer
+	$(RUFF) format operator tools tests trainer
+
+generate: setup ## write the CRD, the references and deploy/ anew
+	$(PYTHON) -m efficientnet_operator.api.generate --crd deploy/crd \
+		--crd charts/efficientnet-operator/files --reference docs/reference
+	tools/manifests.sh
+
+verify: generate ## generate, then fail on a difference
+	@git diff --exit-code -- deploy charts docs/reference || \
+		{ echo "verify: generated files differ from what is committed; commit the output of 'make generate'" >&2; exit 1; }
+
+cluster-up: setup ## bring the local cluster up, or repair it (NAME=dev)
+	@$(CLUSTER) up --name $(NAME)
+
+cluster-down: ## remove the local cluster and all that it made
+	@$(CLUSTER) down --name $(NAME)
+
+cluster-status: ## show the local cluster's nodes and daemons
+	@$(CLUSTER) status --name $(NAME)
+
+images: setup ## build both images; prints their archives
+	@tools/images/build.sh all
+
+helm-path: ## print where helm is
+	@tools/binaries.sh path helm
+
+kubectl-path: ## print where kubectl is
+	@tools/binaries.sh path kubectl
+
+kubeconfig: ## print the local cluster's kubeconfig
+	@$(CLUSTER) kubeconfig --name $(NAME)
+
+clean: ## remove environments and build products; the cache of binaries and images stays
+	rm -rf operator/.venv trainer/.venv build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

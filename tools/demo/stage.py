@@ -1,0 +1,151 @@
+"""Set the stage: cluster, images, simulated NPUs, data, operator.
+
+Each step looks first at what stands already, so that a second run is quick and
+one that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ascend_sim.fleet import Fleet
+from localcluster.cluster import Cluster
+from localcluster.errors import ClusterError
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "deploy" / "examples"
+NAMESPACE = "efficientnet-system"
+TRAINER_USER = 1000
+PREPARE_TIMEOUT_S = 120
+
+
+class DemoError(Exception):
+    """A step did not work; the message says which, why, and the way out."""
+
+
+def say(text: str) -> None:
+    """Print one line of progress at once."""
+    print(f"demo: {text}", flush=True)
+
+
+def build_images() -> list[str]:
+    """Return the archives of both images, built where sources changed."""
+    done = subprocess.run(
+        [ROOT / "tools/images/build.sh", "all"], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise DemoError("the images could not be built; the lines above say why")
+    return done.stdout.split()
+
+
+def start_cluster(name: str, archives: list[str]) -> Cluster:
+    """Return a cluster of two nodes with both images and eight simulated NPUs each."""
+    cluster = Cluster(name).up(2)
+    cluster.load(archives)
+    Fleet(cluster).start(period_s=1.0)
+    return cluster
+
+
+def install_operator(cluster: Cluster) -> None:
+    """Install the chart, or upgrade to the images as they are now."""
+    helm = subprocess.run(
+        [ROOT / "tools/binaries.sh", "path", "helm"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
+    values = {
+        "image.repository": "localhost/efficientnet-operator",
+        "image.tag": "dev",
+        "image.pullPolicy": "Never",
+        "progressIntervalSeconds": "2",
+        # The tag stays the same, so this alone tells a changed image from the old one.
+        "podAnnotations.demo/image": _image_hash(cluster),
+    }
+    command = [helm, "upgrade", "--install", "efficientnet-operator"]
+    command += [str(ROOT / "charts/efficientnet-operator"), "--namespace", NAMESPACE]
+    command += ["--create-namespace", "--wait", "--timeout", "90s"]
+    for key, value in values.items():
+        command += ["--set-string" if key.startswith("pod") else "--set", f"{key}={value}"]
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        pods = cluster.kubectl("get", "pods", "-n", NAMESPACE, "-o", "wide")
+        raise DemoError(f"helm could not install the operator: {done.stderr.strip()}\n{pods}")
+
+
+def _image_hash(cluster: Cluster) -> str:
+    newest = max(_archives("operator"), key=lambda p: p.stat().st_mtime)
+    return newest.stem.rsplit("-", 1)[1]
+
+
+def _archives(kind: str) -> list[Path]:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return list((cache / "efficientnet-operator" / "images").glob(f"{kind}-*.tar"))
+
+
+def prepare_data(cluster: Cluster) -> None:
+    """Create the volumes and have the trainer image write the digits into one of them."""
+    folder = cluster.folder / "volumes"
+    documents = list(yaml.safe_load_all((EXAMPLES / "digits-volumes.yaml").read_text()))
+    for volume in (d for d in documents if d["kind"] == "PersistentVolume"):
+        path = folder / Path(volume["spec"]["hostPath"]["path"]).name
+        path.mkdir(parents=True, exist_ok=True)
+        os.chown(path, TRAINER_USER, TRAINER_USER)
+        volume["spec"]["hostPath"]["path"] = str(path)
+    cluster.kubectl.apply(*documents)
+    if list((folder / "data").glob("validation-*")):
+        return
+    say("writing scikit-learn's digits as TFRecords (about 10 s)")
+    cluster.kubectl("apply", "-f", str(EXAMPLES / "digits-prepare.yaml"))
+    _wait_for_job(cluster, "prepare-digits")
+
+
+def _wait_for_job(cluster: Cluster, name: str) -> None:
+    deadline = time.monotonic() + PREPARE_TIMEOUT_S
+    status: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        status = cluster.kubectl.get("job", name)["status"]
+        if status.get("succeeded"):
+            return
+        if status.get("failed"):
+            break
+        time.sleep(0.5)
+    logs = cluster.kubectl("logs", f"job/{name}", "--tail=20")
+    raise DemoError(f"job {name} did not succeed ({status}):\n{logs}")
+
+
+def remove_job(cluster: Cluster, name: str) -> None:
+    """Delete an earlier run's job, its pods and its output."""
+    cluster.kubectl("delete", "enj", name, "--ignore-not-found", "--wait=true")
+    deadline = time.monotonic() + PREPARE_TIMEOUT_S
+    selector = f"efficientnet.dev/job-name={name}"
+    while cluster.kubectl.get("pods", "-l", selector)["items"]:
+        if time.monotonic() > deadline:
+            raise DemoError(
+                f"pods of an earlier {name} do not go; 'make cluster-down' removes all"
+            )
+        time.sleep(0.5)
+    output = cluster.folder / "volumes" / "output"
+    for entry in sorted(output.rglob("*"), reverse=True):
+        if entry.is_dir() and not entry.is_symlink():
+            entry.rmdir()
+        else:
+            entry.unlink()
+
+
+__all__ = [
+    "EXAMPLES",
+    "NAMESPACE",
+    "ROOT",
+    "ClusterError",
+    "DemoError",
+    "build_images",
+    "install_operator",
+    "prepare_data",
+    "remove_job",
+    "say",
+    "start_cluster",
+]
