@@ -84,13 +84,15 @@ def parse_base_device_infos(annotation: str) -> dict[int, str]:
     """
     try:
         infos = json.loads(annotation)
-        return {
-            int(name.rsplit("-", 1)[1]): str(info["IP"])
-            for name, info in infos.items()
-            if info.get("IP")
-        }
-    except (ValueError, AttributeError, TypeError, KeyError, IndexError):
+    except (ValueError, RecursionError):
         return {}
+    addresses = {}
+    for name, info in infos.items() if isinstance(infos, dict) else ():
+        device_id = name.rpartition("-")[2]
+        address = info.get("IP") if isinstance(info, dict) else None
+        if _is_device_id(device_id) and isinstance(address, str) and address:
+            addresses[int(device_id)] = address
+    return addresses
 
 
 def parse_allocation(
@@ -103,18 +105,19 @@ def parse_allocation(
         node: facts of its node, for addresses that the annotation lacks.
         topology_key: node label that orders ranks; "" for none.
     """
-    text = next((pod.annotations[k] for k in DEVICE_ANNOTATIONS if k in pod.annotations), None)
-    if text is None:
+    key = next((k for k in DEVICE_ANNOTATIONS if k in pod.annotations), None)
+    if key is None:
         return None
+    text = pod.annotations[key]
     try:
         document = json.loads(text)
         if not isinstance(document, dict):
             raise ValueError("it is not a JSON object")
         devices = _parse_devices(document.get("devices"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Violation(
             "InvalidAnnotation",
-            f"pod {pod.name}: annotation {DEVICE_ANNOTATIONS[0]} is {_shorten(text)!r}: {error}; "
+            f"pod {pod.name}: annotation {key} is {_shorten(text)!r}: {error}; "
             "want the device plugin's JSON with devices[].device_id and device_ip",
         )
     if not devices:
@@ -153,10 +156,16 @@ def _parse_devices(items: Any) -> list[Device]:
         if not isinstance(item, dict):
             raise ValueError(f"devices[{position}] is not an object")
         device_id = str(item.get("device_id", ""))
-        if not (device_id.isascii() and device_id.isdigit()):
-            raise ValueError(f"devices[{position}].device_id is {device_id!r}, not a number")
+        if not _is_device_id(device_id):
+            found = _shorten(device_id)
+            raise ValueError(f"devices[{position}].device_id is {found!r}, not a number")
         devices.append(Device(int(device_id), str(item.get("device_ip") or UNKNOWN_IP)))
     return devices
+
+
+def _is_device_id(text: str) -> bool:
+    # Nine digits are far above any chip; Python refuses to read some thousand of them.
+    return text.isascii() and text.isdigit() and len(text) <= 9
 
 
 def _host_address(document: Mapping[str, Any], pod: PodView) -> str:

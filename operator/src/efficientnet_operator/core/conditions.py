@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from efficientnet_operator.core.pod_view import parse_time
+
 # From what a reader wants to know first to what comes before it.
 PHASES = (
     ("Failed", "Failed"),
@@ -63,7 +65,8 @@ class Conditions:
             "reason": reason,
             "message": message,
             "observedGeneration": self.generation,
-            "lastTransitionTime": format_time(self.now) if flipped else old["lastTransitionTime"],
+            "lastTransitionTime": (not flipped and old.get("lastTransitionTime"))
+            or format_time(self.now),
         }
 
     def clear(self, kind: str, reason: str, message: str = "") -> None:
@@ -77,8 +80,7 @@ class Conditions:
 
     def since(self, kind: str) -> datetime | None:
         """Return when a condition took its status; None where it never had one."""
-        text = self.items.get(kind, {}).get("lastTransitionTime")
-        return datetime.fromisoformat(text) if text else None
+        return parse_time(self.items.get(kind, {}).get("lastTransitionTime"))
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return them as the status stores them."""

@@ -18,6 +18,7 @@ from efficientnet_operator.core.identity import (
     child_metadata,
     config_map_name,
 )
+from efficientnet_operator.core.pod_view import to_int
 from efficientnet_operator.core.rank_table import INITIALIZING, encode
 
 HCCL_KEY = "hccl.json"
@@ -46,13 +47,12 @@ def parse_config_map(config_map: Mapping[str, Any]) -> ConfigMapView:
     owners = [o for o in metadata.get("ownerReferences") or [] if o.get("controller")]
     data = config_map.get("data") or {}
     labels = metadata.get("labels") or {}
-    attempt = labels.get(ATTEMPT_LABEL, "")
     return ConfigMapView(
         namespace=metadata.get("namespace", ""),
         name=metadata.get("name", ""),
         uid=metadata.get("uid", ""),
         owner_uid=owners[0].get("uid", "") if owners else "",
-        attempt=int(attempt) if attempt.isascii() and attempt.isdigit() else 0,
+        attempt=to_int(labels.get(ATTEMPT_LABEL)),
         hccl=data.get(HCCL_KEY, ""),
         peers=data.get(PEERS_KEY, ""),
         excluded=(metadata.get("annotations") or {}).get(EXCLUDED_HOSTS_ANNOTATION, ""),

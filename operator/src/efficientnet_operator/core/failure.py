@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any
 
 from efficientnet_operator.core.pod_view import PodView
+from efficientnet_operator.core.progress import is_count
 
 SIBLING_WAIT = timedelta(seconds=5)
 """How long after the first failure the siblings' reports are waited for."""
@@ -32,6 +33,7 @@ REASONS = {
     EXIT_STOPPED: "Stopped",
 }
 _LAST = datetime.max.replace(tzinfo=UTC)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Outcome(Enum):
@@ -52,12 +54,22 @@ class Verdict:
 
 
 def parse_report(message: str) -> dict[str, Any]:
-    """Return the trainer's termination message as a dict; {} for anything else."""
+    """Return the trainer's termination message as a dict; {} for anything else.
+
+    A container can write what it likes: values that the status has no place for
+    are left out, because the API server would refuse the whole status for one.
+    """
     try:
         report = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return report if isinstance(report, dict) else {}
+    if not isinstance(report, dict):
+        return {}
+    wrong = {
+        *(k for k in ("rank", "step") if not is_count(report.get(k))),
+        *(k for k in ("reason", "message") if not isinstance(report.get(k), str)),
+    }
+    return {k: v for k, v in report.items() if k not in wrong}
 
 
 def judge(
@@ -80,8 +92,10 @@ def judge(
     first = min(failed, key=_telling)
     if _exit_code(first) in PERMANENT_CODES:
         return Verdict(Outcome.PERMANENT, describe_failure(first, attempt))
-    earliest = min(_finished_at(p, now) for p in failed)
-    if now < earliest + SIBLING_WAIT and not all(p.finished for p in pods):
+    # Where no failure has a time (the container's end was lost), there is nothing to wait from.
+    times = [p.termination.finished_at for p in failed if p.termination]
+    earliest = min((t for t in times if t), default=_LONG_AGO)
+    if now - earliest < SIBLING_WAIT and not all(p.finished for p in pods):
         return Verdict(Outcome.UNDECIDED, describe_failure(first, attempt))
     return Verdict(Outcome.FAILED, describe_failure(first, attempt))
 
@@ -119,8 +133,8 @@ def describe_failure(pod: PodView, attempt: int) -> dict[str, Any]:
     failure = _place(pod, attempt)
     termination = pod.termination
     if termination is None:
-        reason = pod.disrupted or "PodFailed"
-        return {**failure, "reason": reason, "message": f"pod {pod.name} failed: {reason}"}
+        message = pod.disrupted or "the kubelet gives no reason"
+        return {**failure, "reason": "PodFailed", "message": f"pod {pod.name} failed: {message}"}
     report = parse_report(termination.message)
     if "rank" in report:
         failure["rank"] = report["rank"]
@@ -128,9 +142,9 @@ def describe_failure(pod: PodView, attempt: int) -> dict[str, Any]:
     # The kubelet's OOMKilled says more than an exit code of 137.
     kubelet = termination.reason if termination.reason == "OOMKilled" else ""
     failure["exitCode"] = code
-    failure["reason"] = kubelet or report.get("reason") or REASONS.get(code) or "Error"
+    failure["reason"] = kubelet or report.get("reason", "")[:64] or REASONS.get(code) or "Error"
     message = report.get("message") or termination.message or f"exit code {code}"
-    failure["message"] = str(message)[:4096]
+    failure["message"] = message[:4096]
     return failure
 
 
@@ -146,14 +160,8 @@ def _telling(pod: PodView) -> tuple[bool, datetime, int]:
     permanent = _exit_code(pod) in PERMANENT_CODES
     finished = pod.termination.finished_at if pod.termination else None
     report: Mapping[str, Any] = parse_report(pod.termination.message) if pod.termination else {}
-    rank = report.get("rank", pod.index)
-    return (not permanent, finished or _LAST, rank if isinstance(rank, int) else pod.index)
+    return (not permanent, finished or _LAST, report.get("rank", pod.index))
 
 
 def _exit_code(pod: PodView) -> int | None:
     return pod.termination.exit_code if pod.termination else None
-
-
-def _finished_at(pod: PodView, now: datetime) -> datetime:
-    finished = pod.termination.finished_at if pod.termination else None
-    return finished or now

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from efficientnet_operator.core.identity import (
@@ -52,6 +52,7 @@ class PodView:
         started: the trainer container runs.
         unschedulable: the scheduler's words where PodScheduled is False, else "".
         unschedulable_since: since when; None where it is scheduled.
+        bound_since: since when it has a node; None where it has none.
         disrupted: the message of the condition DisruptionTarget, or the pod's reason
             (Evicted, Preempting, NodeLost...) where the kubelet gives one; else "".
         waiting: why the container does not start yet (ErrImagePull ...), else "".
@@ -74,6 +75,7 @@ class PodView:
     deleting: bool = False
     unschedulable: str = ""
     unschedulable_since: datetime | None = None
+    bound_since: datetime | None = None
     disrupted: str = ""
     waiting: str = ""
     termination: Termination | None = None
@@ -91,17 +93,17 @@ class PodView:
     @property
     def attempt(self) -> int:
         """The attempt that made the pod; 0 where the label is missing."""
-        return _to_int(self.labels.get(ATTEMPT_LABEL))
+        return to_int(self.labels.get(ATTEMPT_LABEL))
 
     @property
     def index(self) -> int:
         """Replica index; 0 where the label is missing."""
-        return _to_int(self.labels.get(REPLICA_INDEX_LABEL))
+        return to_int(self.labels.get(REPLICA_INDEX_LABEL))
 
     @property
     def host_group(self) -> int:
         """Which of the job's hosts the pod belongs to."""
-        return _to_int(self.labels.get(HOST_GROUP_LABEL))
+        return to_int(self.labels.get(HOST_GROUP_LABEL))
 
     @property
     def finished(self) -> bool:
@@ -116,6 +118,7 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
     conditions = {c.get("type"): c for c in status.get("conditions") or []}
     scheduled = conditions.get("PodScheduled", {})
     unscheduled = scheduled.get("status") == "False"
+    scheduled_at = parse_time(scheduled.get("lastTransitionTime"))
     owners: list[Mapping[str, Any]] = metadata.get("ownerReferences") or []
     controller = next((o for o in owners if o.get("controller")), {})
     state = _trainer_state(status)
@@ -137,9 +140,8 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
         started="running" in state,
         deleting="deletionTimestamp" in metadata,
         unschedulable=scheduled.get("message", "") if unscheduled else "",
-        unschedulable_since=parse_time(scheduled.get("lastTransitionTime"))
-        if unscheduled
-        else None,
+        unschedulable_since=scheduled_at if unscheduled else None,
+        bound_since=scheduled_at if scheduled.get("status") == "True" else None,
         disrupted=_disruption(conditions, status),
         waiting=_waiting(state),
         termination=_termination(state.get("terminated")),
@@ -147,11 +149,20 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Return an RFC 3339 time, or None where there is none or it is unreadable."""
+    """Return an RFC 3339 time, or None where there is none or it is unreadable.
+
+    One without a zone is taken as UTC: times of both kinds cannot be compared.
+    """
     try:
-        return datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+def to_int(text: str | None) -> int:
+    """Return the number in a label or annotation; 0 where it holds none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _trainer_state(status: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -189,7 +200,3 @@ def _termination(terminated: Mapping[str, Any] | None) -> Termination | None:
         message=terminated.get("message", ""),
         finished_at=parse_time(terminated.get("finishedAt")),
     )
-
-
-def _to_int(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() else 0

@@ -32,7 +32,7 @@ def build_progress(entry: Mapping[str, Any], total_steps: int, now: datetime) ->
         progress["phase"] = entry["phase"]
     progress["totalSteps"] = total_steps
     step = entry.get("step")
-    if isinstance(step, int):
+    if is_count(step):
         progress["step"] = step
         progress["percent"] = round(100 * min(step, total_steps) / total_steps, 1)
     eta = entry.get("etaSeconds")
@@ -48,16 +48,21 @@ def finish_progress(
     """Return the last progress with the final figures of rank 0's termination message."""
     final = {**progress, "phase": "done", "etaSeconds": 0, "lastUpdated": format_time(now)}
     final.update(_round_figures({k: report.get(k) for k in ("loss", "top1", "top5")}))
-    if isinstance(report.get("step"), int):
+    if is_count(report.get("step")):
         final["step"] = report["step"]
     total = final.get("totalSteps")
-    if isinstance(final.get("step"), int) and total:
+    if is_count(final.get("step")) and total:
         final["percent"] = round(100 * min(final["step"], total) / total, 1)
     return final
 
 
 def _round_figures(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {k: round(entry[k], digits) for k, digits in DIGITS.items() if _is_figure(entry.get(k))}
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Tell whether a reported value fits an integer of the status: a JSON whole number."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _is_figure(value: Any) -> TypeGuard[float]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from efficientnet_operator.core.allocations import name_some
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.identity import NUDGE_ANNOTATION, RANK_TABLE_ANNOTATION
 from efficientnet_operator.core.plan import Patch
-from efficientnet_operator.core.pod_view import PodView, parse_time
+from efficientnet_operator.core.pod_view import PodView, parse_time, to_int
 from efficientnet_operator.core.progress import build_progress
 
 NUDGES = (timedelta(seconds=1), timedelta(seconds=4))
@@ -29,12 +31,18 @@ def watch_running(draft: Draft) -> bool:
     draft.conditions.set("Running", True, "AllRanksReady", f"{draft.spec.npus} ranks")
     draft.conditions.clear("Restarting", "Restarted", f"attempt {draft.attempt} is running")
     if draft.view.progress is not None:
-        draft.status["progress"] = build_progress(
-            draft.view.progress, draft.total_steps, draft.now
-        )
+        _follow(draft, draft.view.progress)
     draft.poll_progress = True
     draft.wait("the ranks to finish")
     return False
+
+
+def _follow(draft: Draft, entry: Mapping[str, Any]) -> None:
+    """Take over new figures; the same ones at a later time are no change worth a write."""
+    old = draft.status.get("progress") or {}
+    new = build_progress(entry, draft.total_steps, draft.now)
+    if new != {**old, "lastUpdated": new["lastUpdated"]}:
+        draft.status["progress"] = new
 
 
 def _report_late(draft: Draft, pods: list[PodView], late: list[PodView]) -> None:
@@ -59,7 +67,7 @@ def _nudge_again(draft: Draft, late: list[PodView]) -> None:
         left = (NUDGES[due] - age).total_seconds()
         draft.wait(draft.waits_for, max(left, 0.05))
     for pod in late:
-        had = int(pod.annotations.get(NUDGE_ANNOTATION, "0") or 0)
+        had = to_int(pod.annotations.get(NUDGE_ANNOTATION))
         if pod.started and RANK_TABLE_ANNOTATION in pod.annotations and had < due:
             body = {"metadata": {"annotations": {NUDGE_ANNOTATION: str(due)}}}
             draft.patches.append(Patch("Pod", pod.name, body))
