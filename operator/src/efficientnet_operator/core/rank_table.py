@@ -43,7 +43,13 @@ def rank_devices(
 
     Hosts sort bytewise; the topology value comes first, for 1.0 only, because
     in Legacy HCCL itself sorts by the published server_id and nothing else.
+    Devices must be unique (``rank_table_checks``), else their order is not defined.
     """
+    allocations = list(allocations)
+    # One value for each host: two would tear its ranks apart.
+    topology: dict[str, str] = {}
+    for a in allocations:
+        topology[a.host] = min(topology.get(a.host, a.topology), a.topology)
 
     def server_id(allocation: Allocation) -> str:
         return allocation.host if grouping == "Host" else allocation.pod_uid
@@ -53,10 +59,10 @@ def rank_devices(
         if version == "Legacy":
             return (server_id(allocation), device.device_id)
         if grouping == "Host":
-            return (allocation.topology, allocation.host, device.device_id)
+            return (topology[allocation.host], allocation.host, device.device_id)
         first = allocation.devices[0].device_id
         return (
-            allocation.topology,
+            topology[allocation.host],
             allocation.host,
             first,
             allocation.pod_uid,
@@ -101,10 +107,10 @@ def _build_1_0(ranked: Sequence[RankedDevice], status: str) -> dict[str, Any]:
 
 def _build_legacy(ranked: Sequence[RankedDevice], status: str) -> dict[str, Any]:
     """One instance for each pod; pods of a host share its server_id."""
-    instances: dict[str, dict[str, Any]] = {}
+    instances: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in ranked:
         instance = instances.setdefault(
-            entry.allocation.pod,
+            (entry.allocation.pod, entry.allocation.pod_uid),
             {"pod_name": entry.allocation.pod, "server_id": entry.server_id, "devices": []},
         )
         instance["devices"].append(
