@@ -24,6 +24,9 @@ MERGE_KEYS = {
     "hostAliases": "ip",
     "topologySpreadConstraints": "topologyKey",
 }
+# Items that hold one of several alternatives (a volume's source, value or valueFrom): the
+# fields that the overlay does not name go, else there would be two.
+RETAINED = frozenset({"volumes", "env"})
 # Lists that a second value would make contradictory rather than longer.
 REPLACED = frozenset({"command", "args", "drop", "matchExpressions"})
 
@@ -52,9 +55,21 @@ def _merge_lists(name: str, base: Sequence[Any], overlay: Sequence[Any]) -> list
         return [*base, *(item for item in overlay if item not in base)]
     items = list(base)
     for item in overlay:
-        position = next((i for i, b in enumerate(items) if b.get(key) == item.get(key)), None)
+        position = _find(items, key, item)
         if position is None:
             items.append(item)
         else:
-            items[position] = merge(items[position], item)
+            found = items[position]
+            kept = {k: v for k, v in found.items() if k in item} if name in RETAINED else found
+            items[position] = merge(kept, item)
     return items
+
+
+def _find(items: Sequence[Any], key: str, item: Any) -> int | None:
+    """Return where the item of the same key stands; no object is never found, nor refused here."""
+    if not isinstance(item, Mapping):
+        return None
+    same = (
+        i for i, b in enumerate(items) if isinstance(b, Mapping) and b.get(key) == item.get(key)
+    )
+    return next(same, None)

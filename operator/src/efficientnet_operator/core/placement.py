@@ -9,7 +9,7 @@ picks stays the device plugin's matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from efficientnet_operator.core.identity import (
 )
 
 HOST_TOPOLOGY = "kubernetes.io/hostname"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,7 @@ def plan_host_groups(npus: int, npus_per_pod: int, npus_per_host: int) -> HostGr
     return HostGroups(npus_per_host // npus_per_pod, npus // npus_per_host)
 
 
-def build_affinity(
-    job: JobRef, attempt: int, groups: HostGroups, group: int, excluded: Iterable[str] = ()
-) -> dict[str, Any]:
+def build_affinity(job: JobRef, attempt: int, groups: HostGroups, group: int) -> dict[str, Any]:
     """Return the affinity of one pod of ``group``; {} where it needs none.
 
     Args:
@@ -54,22 +53,33 @@ def build_affinity(
         attempt: the attempt, from 1.
         groups: the job's host groups.
         group: the pod's group.
-        excluded: nodes that could not hold the whole group.
     """
     affinity: dict[str, Any] = {}
     if groups.pods_per_host > 1:
         affinity["podAffinity"] = _required(job, attempt, group, "In")
     if groups.count > 1:
         affinity["podAntiAffinity"] = _required(job, attempt, group, "NotIn")
+    return affinity
+
+
+def exclude_nodes(affinity: Mapping[str, Any], excluded: Iterable[str]) -> dict[str, Any]:
+    """Return ``affinity`` without the nodes that could not hold a whole host group.
+
+    Terms of a node selector are alternatives, so the exclusion goes into each
+    term that the job's template brought, and makes one where there is none.
+    """
     # A field requirement takes one value, so each node is a requirement of its own.
     fields = [
         {"key": "metadata.name", "operator": "NotIn", "values": [node]}
-        for node in sorted(excluded)
+        for node in sorted(set(excluded))
     ]
-    if fields:
-        terms = {"nodeSelectorTerms": [{"matchFields": fields}]}
-        affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
-    return affinity
+    if not fields:
+        return dict(affinity)
+    node_affinity = affinity.get("nodeAffinity") or {}
+    terms = (node_affinity.get(REQUIRED) or {}).get("nodeSelectorTerms") or [{}]
+    narrowed = [{**t, "matchFields": [*(t.get("matchFields") or []), *fields]} for t in terms]
+    required = {"nodeSelectorTerms": narrowed}
+    return {**affinity, "nodeAffinity": {**node_affinity, REQUIRED: required}}
 
 
 def _required(job: JobRef, attempt: int, group: int, operator: str) -> dict[str, Any]:
@@ -79,4 +89,4 @@ def _required(job: JobRef, attempt: int, group: int, operator: str) -> dict[str,
         "topologyKey": HOST_TOPOLOGY,
         "labelSelector": {"matchLabels": own, "matchExpressions": expressions},
     }
-    return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    return {REQUIRED: [term]}

@@ -23,7 +23,12 @@ from efficientnet_operator.core.identity import (
     pod_name,
 )
 from efficientnet_operator.core.merge import merge
-from efficientnet_operator.core.placement import HostGroups, build_affinity, plan_host_groups
+from efficientnet_operator.core.placement import (
+    HostGroups,
+    build_affinity,
+    exclude_nodes,
+    plan_host_groups,
+)
 from efficientnet_operator.core.trainer_flags import build_trainer_flags
 
 RANK_TABLE_FOLDER = "/user/serverid/devindex/config"
@@ -76,13 +81,22 @@ def build_pod(
         "spec": _build_pod_spec(job, spec, attempt),
     }
     if groups:
-        affinity = build_affinity(job, attempt, groups, groups.group_of(index), excluded)
+        affinity = build_affinity(job, attempt, groups, groups.group_of(index))
         pod["spec"].update({"affinity": affinity} if affinity else {})
-    template = {k: v for k, v in spec.pod_template.items() if k in {"metadata", "spec"}}
+    pod = merge(merge(pod, _read_template(spec)), patch or {})
     # The identity goes on again last: no template can make a pod somebody else's.
-    pod = merge(merge(merge(pod, template), patch or {}), {"metadata": identity})
+    pod = merge(pod, {"metadata": identity})
     pod["spec"]["restartPolicy"] = "Never"
+    if affinity := exclude_nodes(pod["spec"].get("affinity") or {}, excluded):
+        pod["spec"]["affinity"] = affinity
     return pod
+
+
+def _read_template(spec: EfficientNetJobSpec) -> dict[str, Any]:
+    """Return what a template may add: labels, annotations and a partial pod spec."""
+    metadata = spec.pod_template.get("metadata") or {}
+    added = {k: metadata[k] for k in ("labels", "annotations") if metadata.get(k)}
+    return {"metadata": added, "spec": spec.pod_template.get("spec") or {}}
 
 
 def _build_pod_spec(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> dict[str, Any]:
