@@ -68,6 +68,11 @@ class Draft:
         return int(self.status.get("attempt") or 0)
 
     @property
+    def finished(self) -> bool:
+        """Whether the job reached its end, from which there is no way back."""
+        return self.conditions.is_true("Succeeded") or self.conditions.is_true("Failed")
+
+    @property
     def own_pods(self) -> list[PodView]:
         """All pods that this job's UID controls, of any attempt."""
         return [p for p in self.view.pods if p.owner_uid == self.job.uid]
@@ -156,10 +161,11 @@ class Draft:
     def _condition_events(self) -> list[Event]:
         events = []
         for kind, status, reason, message in self.conditions.changed:
-            if reason in QUIET_REASONS:
+            # A condition cleared in passing has no message: what cleared it tells its own event.
+            if reason in QUIET_REASONS or not message:
                 continue
             bad = (status and kind in {"Failed", "Restarting"}) or (
                 not status and kind in {"Created", "Scheduled", "Allocated"}
             )
-            events.append(Event("Warning" if bad else "Normal", reason, message or kind))
+            events.append(Event("Warning" if bad else "Normal", reason, message))
         return events

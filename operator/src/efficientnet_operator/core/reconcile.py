@@ -15,7 +15,7 @@ from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.stages.clearing import clear_older_pods, wait_for_back_off
 from efficientnet_operator.core.stages.creating import create_children
-from efficientnet_operator.core.stages.judging import judge_attempt
+from efficientnet_operator.core.stages.judging import FAILURE_GRACE_S, judge_attempt
 from efficientnet_operator.core.stages.publishing import publish_table
 from efficientnet_operator.core.stages.running import watch_running
 from efficientnet_operator.core.stages.scheduling import watch_scheduling
@@ -47,13 +47,13 @@ def reconcile(view: View, now: datetime) -> Plan:
     if view.job.spec.run_policy.managed_by != MANAGER:
         return Plan(waits_for=f"{view.job.spec.run_policy.managed_by}, which manages the job")
     draft = Draft.begin(view, now)
-    if draft.conditions.is_true("Succeeded") or draft.conditions.is_true("Failed"):
+    if not draft.finished:
+        _begin_first_attempt(draft)
+        for stage in STAGES:
+            if stage(draft):
+                break
+    if draft.finished:
         clean_up(draft)
-        return draft.to_plan()
-    _begin_first_attempt(draft)
-    for stage in STAGES:
-        if stage(draft):
-            break
     return draft.to_plan()
 
 
@@ -70,7 +70,7 @@ def _begin_first_attempt(draft: Draft) -> None:
 def clean_up(draft: Draft) -> None:
     """Delete the pods that ``cleanPodPolicy`` does not keep; create nothing, ever again."""
     policy = draft.spec.run_policy.clean_pod_policy
-    grace = 5 if draft.conditions.is_true("Failed") else None
+    grace = FAILURE_GRACE_S if draft.conditions.is_true("Failed") else None
     for pod in draft.own_pods:
         if policy == "All" or (policy == "Running" and not pod.finished):
             draft.delete(pod, grace)

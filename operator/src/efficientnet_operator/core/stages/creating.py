@@ -12,6 +12,7 @@ from efficientnet_operator.core.gang import STRATEGIES, build_gang
 from efficientnet_operator.core.identity import config_map_name
 from efficientnet_operator.core.pods import build_pod, host_groups
 
+LOOK_AGAIN_S = 5.0
 RETRY_S = 10.0
 """How long a child that the API server refused is left alone."""
 
@@ -20,7 +21,7 @@ def create_children(draft: Draft) -> bool:
     """Plan what is missing; Created becomes True when everything stands."""
     if draft.conditions.is_true("Created"):
         return False
-    if _report_refusals(draft):
+    if _report_refusals(draft) or _wait_for_leaving(draft):
         return True
     gang = build_gang(draft.spec.scheduling.gang, draft.job, draft.attempt, draft.spec.replicas)
     if gang is None:
@@ -48,11 +49,10 @@ def create_children(draft: Draft) -> bool:
         )
     waiting = len(draft.pods) + len(draft.creates)
     if waiting:
-        message = (
-            f"attempt {draft.attempt}: {waiting} of {draft.spec.replicas + 1} objects to create"
-        )
+        total = draft.spec.replicas + (2 if gang.group else 1)
+        message = f"attempt {draft.attempt}: {waiting} of {total} objects to create"
         draft.conditions.set("Created", False, "Creating", message)
-        draft.wait("the API server to store them")
+        draft.wait("the API server to store them", LOOK_AGAIN_S)
         return True
     message = f"attempt {draft.attempt}: {draft.spec.replicas} pods"
     draft.conditions.set("Created", True, "PodsCreated", message)
@@ -68,6 +68,20 @@ def excluded_hosts(draft: Draft) -> dict[int, list[str]]:
         return {int(g): list(nodes) for g, nodes in json.loads(config_map.excluded).items()}
     except (ValueError, AttributeError, TypeError):
         return {}
+
+
+def _wait_for_leaving(draft: Draft) -> bool:
+    """Wait for pods of this attempt that were given back: their names are still taken.
+
+    Counted as there, they would be missed as soon as they are gone.
+    """
+    leaving = [p.name for p in draft.attempt_pods if p.deleting]
+    if not leaving:
+        return False
+    message = f"{len(leaving)} pods that were given back still exist: {leaving[0]}"
+    draft.conditions.set("Created", False, "WaitingForPods", message)
+    draft.wait(f"{name_some(leaving)} to go", LOOK_AGAIN_S)
+    return True
 
 
 def _report_refusals(draft: Draft) -> bool:

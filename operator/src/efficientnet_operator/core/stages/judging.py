@@ -132,4 +132,5 @@ def summarize(failure: dict[str, Any]) -> str:
     code = failure.get("exitCode")
     ended = f"exit code {code}" if code is not None else failure["reason"]
     permanent = ", which is permanent" if code in PERMANENT_CODES else ""
-    return f"{place}: {ended}{permanent}: {failure['message']}"
+    detail = "" if failure["message"] == ended else f": {failure['message']}"
+    return f"{place}: {ended}{permanent}{detail}"

@@ -84,5 +84,7 @@ def _give_back_stuck_groups(draft: Draft, pods: Sequence[PodView]) -> None:
 
 
 def _stuck_since(members: Sequence[PodView], draft: Draft, limit: timedelta) -> bool:
+    """Tell whether a mate found no place for so long; before one was bound does not count."""
     times = [p.unschedulable_since for p in members if p.unschedulable and p.unschedulable_since]
-    return bool(times) and draft.now - min(times) >= limit
+    bound = [p.bound_since for p in members if p.node and p.bound_since]
+    return bool(times) and draft.now - max([min(times), *bound]) >= limit

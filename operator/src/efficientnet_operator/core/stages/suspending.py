@@ -20,6 +20,8 @@ def suspend(draft: Draft) -> bool:
     for pod in draft.own_pods:
         draft.delete(pod)
     _withdraw_table(draft)
+    if "npus" in draft.status:
+        draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
     draft.wait("runPolicy.suspend to become false")
     return True
 
