@@ -53,12 +53,9 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
             operator_settings.port, lambda: controller.live, lambda: controller.ready
         )
 
-    @kopf.on.login(registry=registry)
-    def log_in(**arguments: Any) -> kopf.ConnectionInfo | None:
-        if operator_settings.kubeconfig:
-            return kopf.login_with_kubeconfig(**arguments)
-        in_cluster = kopf.login_with_service_account(**arguments)
-        return in_cluster or kopf.login_with_kubeconfig(**arguments)
+    # Through the Kubernetes client, which addresses the API server by its Service's IP:
+    # kopf's own login wants cluster DNS, which may come up later than we do.
+    kopf.on.login(registry=registry)(kopf.login_via_client)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def look(event: Any, **_: Any) -> None:
