@@ -1,4 +1,4 @@
-{{/* What the operator does in a namespace; tests/deploy names the place in the source for each. */}}
+{{/* What the operator does in a namespace; tests/deploy/test_rbac.py names the call for each. */}}
 {{- define "efficientnet-operator.rules" -}}
 rules:
   - apiGroups: [efficientnet.dev]
@@ -6,7 +6,7 @@ rules:
     verbs: [get, list, watch]
   - apiGroups: [efficientnet.dev]
     resources: [efficientnetjobs/status]
-    verbs: [get, patch]
+    verbs: [patch]
   # Owner references that block deletion need it where OwnerReferencesPermissionEnforcement is on.
   - apiGroups: [efficientnet.dev]
     resources: [efficientnetjobs/finalizers]
@@ -19,7 +19,7 @@ rules:
     verbs: [get, list, watch, create, patch]
   - apiGroups: [""]
     resources: [events]
-    verbs: [create, patch]
+    verbs: [create]
   - apiGroups: [scheduling.k8s.io]
     resources: [podgroups]
     verbs: [get, list, watch, create]

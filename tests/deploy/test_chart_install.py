@@ -1,0 +1,126 @@
+"""Real helm on a real API server: install, upgrade, uninstall, and what the account may do.
+
+No kubelet stands behind it: that the operator then works is tested end to end.
+"""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHART = Path(__file__).parents[2] / "charts/efficientnet-operator"
+CRD = "efficientnetjobs.efficientnet.dev"
+JOB = {
+    "apiVersion": "efficientnet.dev/v1alpha1",
+    "kind": "EfficientNetJob",
+    "metadata": {"name": "kept", "namespace": "team-a"},
+    "spec": {
+        "npus": 1,
+        "image": "trainer:1",
+        "dataset": {"path": "/data"},
+        "output": {"path": "/out"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def helm_there(helm, control_plane):
+    """Helm at the control plane, which has the namespaces team-a and team-b."""
+    for namespace in ("team-a", "team-b"):
+        control_plane.kubectl("create", "namespace", namespace)
+    return replace(helm, kubeconfig=str(control_plane.kubeconfig))
+
+
+@pytest.fixture(scope="module")
+def old_chart(tmp_path_factory):
+    """The chart as an earlier version could have been: the CRD lacks a column and a field."""
+    folder = tmp_path_factory.mktemp("old") / CHART.name
+    shutil.copytree(CHART, folder)
+    file = folder / "files/efficientnetjobs.yaml"
+    crd = yaml.safe_load(file.read_text())
+    (version,) = crd["spec"]["versions"]
+    del version["additionalPrinterColumns"][-1]
+    del export_fields(version)["numSteps"]
+    file.write_text(yaml.safe_dump(crd, sort_keys=False))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(helm_there, old_chart):
+    """The release efficientnet-operator, installed from the old chart for team-a."""
+    namespace = ("--namespace", "enj-system", "--create-namespace")
+    watched = ("--set", "watchNamespaces={team-a}")
+    return helm_there("install", "efficientnet-operator", str(old_chart), *namespace, *watched)
+
+
+def test_the_notes_give_the_next_three_commands(installed):
+    commands = [line.strip() for line in installed.splitlines() if line.startswith("   kubectl ")]
+    assert commands == [
+        "kubectl -n enj-system rollout status deployment/efficientnet-operator",
+        "kubectl apply -f job.yaml",
+        "kubectl get enj --all-namespaces --watch",
+    ]
+    assert "runs the EfficientNetJobs of team-a." in installed
+
+
+MAY = {
+    "list jobs where it watches": ("list", "efficientnetjobs.efficientnet.dev", "team-a", "yes"),
+    "create pods where it watches": ("create", "pods", "team-a", "yes"),
+    "list pods elsewhere": ("list", "pods", "team-b", "no"),
+    "create pods at home": ("create", "pods", "enj-system", "no"),
+    "read secrets": ("get", "secrets", "team-a", "no"),
+    "write the spec of jobs": ("patch", "efficientnetjobs.efficientnet.dev", "team-a", "no"),
+    "run commands in pods": ("create", "pods/exec", "team-a", "no"),
+    "read a node": ("get", "nodes", "", "yes"),
+    "list nodes": ("list", "nodes", "", "no"),
+}
+
+
+@pytest.mark.parametrize("verb, resource, namespace, want", MAY.values(), ids=MAY)
+def test_the_account_may(installed, control_plane, verb, resource, namespace, want):
+    account = "--as=system:serviceaccount:enj-system:efficientnet-operator"
+    resource, _, subresource = resource.partition("/")
+    scope = ["-n", namespace] if namespace else []
+    question = ["auth", "can-i", verb, resource, f"--subresource={subresource}", account, *scope]
+    done = subprocess.run(
+        control_plane.kubectl.argv(*question), capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == want, done.stderr
+
+
+def test_upgrade_brings_the_crd_up_to_date_and_uninstall_keeps_it(
+    installed, helm_there, control_plane
+):
+    before = control_plane.kubectl.get("crd", CRD)["spec"]["versions"][0]
+    assert "numSteps" not in export_fields(before)
+    control_plane.kubectl.apply(JOB)
+    namespace = ("--namespace", "enj-system")
+
+    helm_there("upgrade", "efficientnet-operator", str(CHART), *namespace)
+    after = control_plane.kubectl.get("crd", CRD)["spec"]["versions"][0]
+    assert "numSteps" in export_fields(after)
+    columns = len(before["additionalPrinterColumns"]) + 1
+    assert len(after["additionalPrinterColumns"]) == columns
+    # watchNamespaces is back to all: no Role of the old values is left.
+    assert control_plane.kubectl.get("role,rolebinding", "-n", "team-a")["items"] == []
+
+    helm_there("uninstall", "efficientnet-operator", *namespace)
+    left = control_plane.kubectl.get("deployment,service,serviceaccount", *namespace)["items"]
+    assert left == []
+    assert control_plane.kubectl.get("enj", "-n", "team-a", "kept")["spec"]["npus"] == 1
+
+    # The same release takes the CRD over again; another has to say that it means it.
+    helm_there("install", "efficientnet-operator", str(CHART), *namespace)
+    helm_there("uninstall", "efficientnet-operator", *namespace)
+    refused = helm_there.run("install", "blue", str(CHART), *namespace)
+    assert refused.returncode != 0 and "invalid ownership metadata" in refused.stderr
+    helm_there("install", "blue", str(CHART), *namespace, "--take-ownership")
+    assert control_plane.kubectl.get("enj", "-n", "team-a", "kept")["spec"]["npus"] == 1
+
+
+def export_fields(version):
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return spec["properties"]["export"]["properties"]
