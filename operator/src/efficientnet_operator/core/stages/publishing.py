@@ -25,6 +25,9 @@ from efficientnet_operator.core.rank_table import (
 )
 from efficientnet_operator.core.rank_table_checks import Candidate, find_violation
 
+CONFIG_MAP_BYTES = 1024 * 1024
+"""What the API server takes as data of one ConfigMap."""
+
 LOOK_AGAIN_S = 15.0
 """A violation may be mended where no watch tells of it, such as in a node's annotation."""
 
@@ -54,8 +57,7 @@ def publish_table(draft: Draft) -> bool:
     )
     if violation:
         return _refuse(draft, violation)
-    _publish(draft, config_map, allocations)
-    return False
+    return _publish(draft, config_map, allocations)
 
 
 def _collect(draft: Draft) -> list[Allocation] | Violation | None:
@@ -99,14 +101,26 @@ def _refuse(draft: Draft, violation: Violation) -> bool:
     return True
 
 
-def _publish(draft: Draft, config_map: ConfigMapView, allocations: list[Allocation]) -> None:
+def _publish(draft: Draft, config_map: ConfigMapView, allocations: list[Allocation]) -> bool:
     version, grouping = draft.spec.rank_table.version, draft.spec.rank_table.grouping
     ranked = rank_devices(allocations, version, grouping)
     hccl = encode(build_rank_table(ranked, version))
     peers = encode(build_peers(ranked))
+    size = len(hccl) + len(peers)
+    if size > CONFIG_MAP_BYTES:
+        return _refuse(
+            draft,
+            Violation(
+                "RankTableTooLarge",
+                f"hccl.json and peers.json of {draft.spec.npus} ranks take {size} bytes, a "
+                f"ConfigMap holds {CONFIG_MAP_BYTES}; lower spec.npus, or shorten the job's name, "
+                "which stands once in each rank's entry",
+            ),
+        )
     patch = {"data": build_data(hccl, peers)}
     draft.patches.append(Patch("ConfigMap", config_map.name, patch))
     _note_published(draft, hash_files(hccl, peers))
+    return False
 
 
 def _note_published(draft: Draft, sha256: str) -> None:
