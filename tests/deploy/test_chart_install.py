@@ -99,7 +99,8 @@ def test_upgrade_brings_the_crd_up_to_date_and_uninstall_keeps_it(
     control_plane.kubectl.apply(JOB)
     namespace = ("--namespace", "enj-system")
 
-    helm_there("upgrade", "efficientnet-operator", str(CHART), *namespace)
+    # Without the option an upgrade that names no value keeps those of the release.
+    helm_there("upgrade", "efficientnet-operator", str(CHART), *namespace, "--reset-values")
     after = control_plane.kubectl.get("crd", CRD)["spec"]["versions"][0]
     assert "numSteps" in export_fields(after)
     columns = len(before["additionalPrinterColumns"]) + 1
