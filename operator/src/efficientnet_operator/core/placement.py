@@ -9,7 +9,7 @@ picks stays the device plugin's matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,19 +62,14 @@ def build_affinity(job: JobRef, attempt: int, groups: HostGroups, group: int) ->
     return affinity
 
 
-def exclude_nodes(affinity: Mapping[str, Any], excluded: Iterable[str]) -> dict[str, Any]:
-    """Return ``affinity`` without the nodes that could not hold a whole host group.
+def exclude_nodes(affinity: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any]:
+    """Return ``affinity`` without ``nodes``, those that could not hold a whole host group.
 
     Terms of a node selector are alternatives, so the exclusion goes into each
     term that the job's template brought, and makes one where there is none.
     """
     # A field requirement takes one value, so each node is a requirement of its own.
-    fields = [
-        {"key": "metadata.name", "operator": "NotIn", "values": [node]}
-        for node in sorted(set(excluded))
-    ]
-    if not fields:
-        return dict(affinity)
+    fields = [{"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in nodes]
     node_affinity = affinity.get("nodeAffinity") or {}
     terms = (node_affinity.get(REQUIRED) or {}).get("nodeSelectorTerms") or [{}]
     narrowed = [{**t, "matchFields": [*(t.get("matchFields") or []), *fields]} for t in terms]

@@ -87,8 +87,8 @@ def build_pod(
     # The identity goes on again last: no template can make a pod somebody else's.
     pod = merge(pod, {"metadata": identity})
     pod["spec"]["restartPolicy"] = "Never"
-    if affinity := exclude_nodes(pod["spec"].get("affinity") or {}, excluded):
-        pod["spec"]["affinity"] = affinity
+    if nodes := sorted(set(excluded)):
+        pod["spec"]["affinity"] = exclude_nodes(pod["spec"].get("affinity") or {}, nodes)
     return pod
 
 
