@@ -127,3 +127,38 @@ def test_a_folder_that_another_job_owns_is_transient(digits, tmp_path):
     done = train(f"--model_dir={tmp_path}", "--train_steps=2", *digits, **env)
     assert done.returncode == 75
     assert "job other (attempt 1) writes there" in done.stdout
+
+
+# TensorFlow's own loader compares versions in a way that its setuptools announces the end of.
+@pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning")
+def test_the_export_answers_as_the_run_was_evaluated(trained, digits, tmp_path):
+    model_dir, log = trained
+    flags = ["--mode=eval", f"--export_dir={tmp_path}", *digits]
+    done = train(f"--model_dir={model_dir}", *flags)
+    assert done.returncode == 0, done.stdout
+    (folder,) = tmp_path.iterdir()
+    images, labels = read_validation(digits)
+    with tf.Session(graph=tf.Graph()) as session:
+        model = tf.saved_model.load(session, ["serve"], str(folder))
+        signature = model.signature_def["serving_default"]
+        classes, probabilities = session.run(
+            [signature.outputs["classes"].name, signature.outputs["probabilities"].name],
+            {signature.inputs["encoded_images"].name: images},
+        )
+    assert probabilities.shape == (360, 10)
+    # The records' labels are 1..10.
+    top1 = float(np.mean(classes + 1 == labels))
+    assert top1 == pytest.approx(float(re.findall(r"'top_1_accuracy': ([\d.]+)", log)[-1]))
+
+
+def read_validation(digits):
+    folder = digits[0].partition("=")[2]
+    images, labels = [], []
+    for name in sorted(os.listdir(folder)):
+        if not name.startswith("validation-"):
+            continue
+        for record in tf.python_io.tf_record_iterator(os.path.join(folder, name)):
+            feature = tf.train.Example.FromString(record).features.feature
+            images.append(feature["image/encoded"].bytes_list.value[0])
+            labels.append(feature["image/class/label"].int64_list.value[0])
+    return images, np.array(labels)

@@ -45,7 +45,7 @@ class RunContext(NamedTuple):
 def make_model_fn(run: RunContext) -> Callable[..., Any]:
     """Return the model_fn of one run."""
 
-    def model_fn(features: tf.Tensor, labels: tf.Tensor, mode: str) -> Any:
+    def model_fn(features: tf.Tensor, labels: Optional[tf.Tensor], mode: str) -> Any:
         is_training = mode == tf.estimator.ModeKeys.TRAIN
         architecture = run.config.architecture
         logits = build_logits(
@@ -55,6 +55,8 @@ def make_model_fn(run: RunContext) -> Callable[..., Any]:
             run.config.num_label_classes,
             run.config.data_format,
         )
+        if mode == tf.estimator.ModeKeys.PREDICT:
+            return _build_prediction(run, logits)
         loss = cross_entropy(logits, labels, run.config.label_smoothing)
         loss += weight_decay(tf.trainable_variables(), run.config.weight_decay)
         if is_training:
@@ -111,6 +113,19 @@ def _training_scaffold(config: TrainerConfig) -> tf.train.Scaffold:
         ),
     )
     return tf.train.Scaffold(ready_op=tf.constant([], tf.string))
+
+
+def _build_prediction(run: RunContext, logits: tf.Tensor) -> Any:
+    predictions = {
+        "probabilities": tf.nn.softmax(logits),
+        "classes": tf.argmax(logits, axis=1),
+    }
+    return run.backend.build_spec(
+        tf.estimator.ModeKeys.PREDICT,
+        predictions=predictions,
+        export_outputs={"serving_default": tf.estimator.export.PredictOutput(predictions)},
+        scaffold=tf.train.Scaffold(saver=_evaluation_saver(run.config)),
+    )
 
 
 def _build_metrics(logits: tf.Tensor, labels: tf.Tensor, loss: tf.Tensor) -> Dict[str, Any]:

@@ -15,6 +15,7 @@ from efficientnet_trainer import owner
 from efficientnet_trainer.backend import InputFn, choose_backend, read_rank
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.errors import DataError
+from efficientnet_trainer.export import export_model
 from efficientnet_trainer.hooks import EvaluationHook, SaveListener
 from efficientnet_trainer.input import make_input_fn
 from efficientnet_trainer.model_fn import MEAN_LOSS, TOP_1, TOP_5, RunContext, make_model_fn
@@ -173,8 +174,11 @@ class Run:
         )
 
     def _completed(self, results: Dict[str, float]) -> Termination:
-        self._run.reporter.enter("done")
         newest = tf.train.latest_checkpoint(self._config.model_dir)
+        if self._config.export_dir and self._run.rank.is_chief and newest:
+            self._run.reporter.enter("exporting")
+            tf.logging.info("Exported to %s", export_model(self._run, newest))
+        self._run.reporter.enter("done")
         return Termination(
             rank=self._run.rank.rank,
             step=int(results.get("global_step", self._run.reporter.state.step or 0)),
