@@ -53,9 +53,15 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
             operator_settings.port, lambda: controller.live, lambda: controller.ready
         )
 
-    # Through the Kubernetes client, which addresses the API server by its Service's IP:
-    # kopf's own login wants cluster DNS, which may come up later than we do.
-    kopf.on.login(registry=registry)(kopf.login_via_client)
+    @kopf.on.login(registry=registry)
+    def log_in(**arguments: Any) -> kopf.ConnectionInfo | None:
+        # The Kubernetes client fixed its own default path at import, so a file that was
+        # given is read by kopf.
+        if operator_settings.kubeconfig:
+            return kopf.login_with_kubeconfig(**arguments)
+        # Through the Kubernetes client, which addresses the API server by its Service's IP:
+        # kopf's own login wants cluster DNS, which may come up later than we do.
+        return kopf.login_via_client(**arguments)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def look(event: Any, **_: Any) -> None:
