@@ -1,0 +1,37 @@
+"""Wait for a condition of the cluster, with a deadline and words for its failure."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+DEADLINE_S = 30.0
+PAUSE_S = 0.05
+
+
+def wait_until(
+    what: str,
+    probe: Callable[[], T],
+    *,
+    deadline_s: float = DEADLINE_S,
+    state: Callable[[], object] | None = None,
+) -> T:
+    """Return the first truthy answer of ``probe``.
+
+    Args:
+        what: what is waited for, in words.
+        probe: asked every 50 ms.
+        deadline_s: after which it is given up.
+        state: tells what is there instead, for the error; by default the last answer.
+
+    Raises:
+        AssertionError: the deadline passed; the message tells what was there instead.
+    """
+    ends = time.monotonic() + deadline_s
+    while not (answer := probe()):
+        if time.monotonic() > ends:
+            found = state() if state else answer
+            raise AssertionError(f"not within {deadline_s:g} s: {what}; found: {found}")
+        time.sleep(PAUSE_S)
+    return answer
