@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 import yaml
 from localcluster.control_plane import ControlPlane
+from localcluster.errors import ClusterError
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/efficientnet-operator"
+JOBS_PATH = "/apis/efficientnet.dev/v1alpha1/namespaces/default/efficientnetjobs"
 JOB_DEFINITION = "dev.efficientnet.v1alpha1.EfficientNetJob"
 
 Objects = dict[tuple[str, str], dict[str, Any]]
@@ -87,7 +89,7 @@ def api() -> Iterator[ControlPlane]:
     """An API server and etcd with the CRD of deploy/crd."""
     with ControlPlane() as started:
         started.kubectl("apply", "--server-side", "-f", str(ROOT / "deploy/crd"))
-        started.kubectl("wait", "--for=condition=Established", "crd", "--all")
+        wait_until_served(started)
         yield started
 
 
@@ -111,6 +113,20 @@ def kubeconform(api: ControlPlane, tmp_path_factory: pytest.TempPathFactory):
         return [r.get("msg") or r["status"].removeprefix("status") for r in found]
 
     return check
+
+
+def wait_until_served(api: ControlPlane, deadline_s: float = 30) -> None:
+    """A CRD is there for a moment before it has a status, and before its resource answers."""
+    ends = time.monotonic() + deadline_s
+    while True:
+        try:
+            api.kubectl("get", "--raw", JOBS_PATH)
+        except ClusterError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def wait_for_openapi(api: ControlPlane, deadline_s: float = 30) -> dict[str, Any]:
