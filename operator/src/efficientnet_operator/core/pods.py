@@ -137,7 +137,9 @@ def _build_container(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> di
     container: dict[str, Any] = {
         "name": TRAINER_CONTAINER,
         "image": spec.image,
-        "command": ["efficientnet-trainer", "launch"],
+        # Process 1 ignores signals that it has no handler for yet; with an init process in
+        # front, a pod deleted while Python starts ends at once and not after its grace.
+        "command": ["dumb-init", "--single-child", "--", "efficientnet-trainer", "launch"],
         "args": build_trainer_flags(spec),
         "workingDir": "/tmp",  # noqa: S108  CANN writes kernel_meta where it stands
         "env": _build_env(job, spec, attempt),
