@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from typing import Any
@@ -103,10 +104,9 @@ def tell(cluster: Cluster, job: dict[str, Any], seconds: float) -> None:
 def interrupted(name: str) -> int:
     """Remove a job that was cut off; the cluster stays for the next run."""
     cluster = Cluster(name)
-    try:
+    # Without a cluster yet there is nothing to take back.
+    with contextlib.suppress(ClusterError, OSError):
         cluster.kubectl("delete", "enj", JOB, "--ignore-not-found", "--wait=false")
-    except (ClusterError, OSError):
-        pass  # interrupted before there was a cluster: nothing to take back
     print(
         "\ndemo: interrupted; 'make demo' goes on, 'make cluster-down' removes the cluster",
         file=sys.stderr,

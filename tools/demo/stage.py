@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 from ascend_sim.fleet import Fleet
 from localcluster.cluster import Cluster
-from localcluster.errors import ClusterError
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "deploy" / "examples"
@@ -135,17 +134,3 @@ def remove_job(cluster: Cluster, name: str) -> None:
         else:
             entry.unlink()
 
-
-__all__ = [
-    "EXAMPLES",
-    "NAMESPACE",
-    "ROOT",
-    "ClusterError",
-    "DemoError",
-    "build_images",
-    "install_operator",
-    "prepare_data",
-    "remove_job",
-    "say",
-    "start_cluster",
-]
