@@ -12,6 +12,9 @@ share them, so work in a namespace of your own and clean it up.  Useful parts:
 - ``cluster.restart("node0", "kubelet")``, ``.stop_in_node("node0", "kubelet")``,
   ``.disconnect("node0")``, ``.reconnect("node0")``; ``cluster.up()`` repairs all
 
+``equipped`` is the same cluster with both images, simulated NPUs, the digits and
+the operator installed by helm: what ``make demo`` sets up.
+
 With ``E2E_CLUSTER=dev`` the tests use that cluster and leave it up, which
 saves its start while tests are being written.
 """
@@ -20,6 +23,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from demo import stage
 from localcluster.cluster import Cluster, remove_orphans
 
 
@@ -36,3 +40,12 @@ def cluster() -> Iterator[Cluster]:
         yield own.up()
     finally:
         own.down()
+
+
+@pytest.fixture(scope="session")
+def equipped(cluster: Cluster) -> Cluster:
+    """The cluster as `make demo` prepares it: images, NPUs, data, operator."""
+    stage.equip(cluster, stage.build_images())
+    stage.prepare_data(cluster)
+    stage.install_operator(cluster)
+    return cluster

@@ -42,12 +42,10 @@ def build_images() -> list[str]:
     return done.stdout.split()
 
 
-def start_cluster(name: str, archives: list[str]) -> Cluster:
-    """Return a cluster of two nodes with both images and eight simulated NPUs each."""
-    cluster = Cluster(name).up(2)
+def equip(cluster: Cluster, archives: list[str]) -> None:
+    """Load both images into every node and give each eight simulated NPUs."""
     cluster.load(archives)
     Fleet(cluster).start(period_s=1.0)
-    return cluster
 
 
 def install_operator(cluster: Cluster) -> None:
@@ -133,4 +131,3 @@ def remove_job(cluster: Cluster, name: str) -> None:
             entry.rmdir()
         else:
             entry.unlink()
-

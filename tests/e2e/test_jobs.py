@@ -1,0 +1,221 @@
+"""EfficientNetJobs on real kubelets with real training: the demo's job, and jobs that die.
+
+The gang tests use two ranks on two nodes, a small batch and few steps: what is
+tested is who stops, who is replaced and where training goes on.
+"""
+
+import copy
+import json
+import re
+import subprocess
+import time
+
+import pytest
+import yaml
+from demo import story
+from demo.__main__ import follow
+from demo.stage import EXAMPLES, remove_job
+
+DIGITS = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
+STEP = re.compile(r"^step:(\d+) ", re.MULTILINE)
+
+
+def a_job(name, **spec):
+    """Return a two-rank job over the digits; `spec` replaces parts of the example's."""
+    job = copy.deepcopy(DIGITS)
+    job["metadata"]["name"] = name
+    job["spec"] |= {"npus": 2, "scheduling": {"npusPerHost": 1}}
+    job["spec"]["training"] |= {
+        "batchSizePerNpu": 4,
+        "trainSteps": 60,
+        "saveCheckpointsSteps": 10,
+        "mode": "Train",
+        "extraArgs": ["--log_steps=1"],
+    }
+    del job["spec"]["training"]["stepsPerEval"]
+    job["spec"] |= spec
+    return job
+
+
+def wait_for(look, what, timeout_s=300):
+    """Poll until `look` returns something; what it last saw is the failure's message."""
+    deadline = time.monotonic() + timeout_s
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s"
+        time.sleep(0.2)
+    return seen
+
+
+class Run:
+    """One job under test: what kubectl says of it."""
+
+    def __init__(self, cluster, job):
+        self.kubectl = cluster.kubectl
+        self.name = job["metadata"]["name"]
+        remove_job(cluster, self.name)
+        # Every state of every pod, also of those that are soon deleted.
+        selector = f"efficientnet.dev/job-name={self.name}"
+        command = ["get", "pods", "-l", selector, "--watch", "-o", "json"]
+        self._watch = subprocess.Popen(
+            self.kubectl.argv(*command), stdout=subprocess.PIPE, text=True
+        )
+        self.kubectl.apply(job)
+
+    def status(self):
+        return self.kubectl.get("enj", self.name).get("status") or {}
+
+    def step(self):
+        return (self.status().get("progress") or {}).get("step") or 0
+
+    def wait_for_phase(self, phase, timeout_s=300):
+        def look():
+            status = self.status()
+            assert status.get("phase") in {phase, *ON_THE_WAY}, status
+            return status if status.get("phase") == phase else None
+
+        return wait_for(look, f"{self.name} {phase}", timeout_s)
+
+    def condition(self, kind):
+        conditions = self.status().get("conditions") or []
+        return next((c for c in conditions if c["type"] == kind), {})
+
+    def logs(self, attempt, index):
+        return self.kubectl("logs", f"{self.name}-{attempt}-{index}")
+
+    def terminations(self):
+        """Stop watching; return pod name to (exit code, termination message)."""
+        self._watch.terminate()
+        text = self._watch.communicate()[0]
+        decoder, position, found = json.JSONDecoder(), 0, {}
+        while position < len(text.rstrip()):
+            pod, position = decoder.raw_decode(text, position)
+            position += len(text[position:]) - len(text[position:].lstrip())
+            for container in pod.get("status", {}).get("containerStatuses") or []:
+                ended = container["state"].get("terminated")
+                if ended:
+                    found[pod["metadata"]["name"]] = (ended["exitCode"], ended.get("message", ""))
+        return found
+
+    def end(self, cluster):
+        self._watch.kill()
+        self._watch.wait()
+        self._watch.stdout.close()
+        remove_job(cluster, self.name)
+
+
+ON_THE_WAY = {None, "Pending", "Allocating", "Starting", "Running", "Restarting"}
+
+
+@pytest.fixture
+def run(equipped):
+    """Start jobs; all are removed at the end."""
+    runs = []
+
+    def start(job):
+        runs.append(Run(equipped, job))
+        return runs[-1]
+
+    yield start
+    for started in runs:
+        started.end(equipped)
+
+
+@pytest.mark.timeout(1500)
+def test_the_demos_job_learns_and_all_places_tell_one_story(equipped, run):
+    job = run(copy.deepcopy(DIGITS))
+    document = follow(equipped)
+    status = document["status"]
+    assert status["progress"]["top1"] >= 0.95
+    table = equipped.kubectl.get("configmap", status["rankTable"]["configMap"])["data"]
+    servers = json.loads(table["hccl.json"])["server_list"]
+    assert [len(s["device"]) for s in servers] == [2, 2]
+    ranks = [int(d["rank_id"]) for s in servers for d in s["device"]]
+    assert ranks == [0, 1, 2, 3]
+    ended = job.terminations()
+    assert {code for code, _ in ended.values()} == {0}
+    reports = {r["rank"]: r for r in (json.loads(message) for _, message in ended.values())}
+    assert sorted(reports) == [0, 1, 2, 3]
+    assert {r["step"] for r in reports.values()} == {status["progress"]["step"]}
+    assert reports[0]["top1"] == pytest.approx(status["progress"]["top1"], abs=1e-4)
+    line = story.last_line(document, table["hccl.json"], 1)
+    assert line.startswith("demo: EfficientNetJob default/digits-b0 Succeeded: top-1 0.9")
+    assert "4 ranks on 2 nodes" in line
+
+
+def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
+    job = run(a_job("killed"))
+    wait_for(lambda: job.step() >= 25, "step 25")
+    # The training process itself, as the kernel's OOM killer would.
+    job.kubectl("exec", "killed-1-1", "--", "sh", "-c", KILL_TRAINER)
+    wait_for(lambda: job.status().get("attempt") == 2, "attempt 2", 60)
+    status = job.wait_for_phase("Succeeded")
+    assert (status["restarts"], status["chargedRestarts"]) == (1, 1)
+    failure = status["failure"]
+    assert (failure["attempt"], failure["rank"], failure["exitCode"]) == (1, 1, 137), failure
+    steps = [int(s) for s in STEP.findall(job.logs(2, 0))]
+    # The newest checkpoint before step 25 or later is that of step 20 or later.
+    assert min(steps) > 20
+    assert max(steps) == 60
+    assert len(steps) == len(set(steps))
+
+
+KILL_TRAINER = (
+    "for p in /proc/[0-9]*; do "
+    "if tr '\\0' ' ' < $p/cmdline | grep -q ' train '; then kill -9 ${p#/proc/}; fi; done"
+)
+
+
+def test_a_stopped_rank_stops_the_gang_at_one_step_with_a_checkpoint(run):
+    job = run(a_job("stopped"))
+    wait_for(lambda: job.step() >= 12, "step 12")
+    job.kubectl("exec", "stopped-1-1", "--", "sh", "-c", "kill -TERM 1")
+    status = job.wait_for_phase("Succeeded")
+    assert status["attempt"] == 2
+    ended = job.terminations()
+    first = {name: ended[name] for name in ("stopped-1-0", "stopped-1-1")}
+    assert {code for code, _ in first.values()} == {143}, first
+    steps = {json.loads(message)["step"] for _, message in first.values()}
+    assert len(steps) == 1
+    stopped_at = steps.pop()
+    assert stopped_at >= 12
+    resumed = [int(s) for s in STEP.findall(job.logs(2, 0))]
+    assert min(resumed) == stopped_at + 1
+
+
+def test_a_deleted_pod_is_not_charged(run):
+    job = run(a_job("deleted"))
+    wait_for(lambda: job.step() >= 5, "step 5")
+    job.kubectl("delete", "pod", "deleted-1-0", "--wait=false")
+    status = job.wait_for_phase("Succeeded")
+    assert (status["restarts"], status.get("chargedRestarts", 0)) == (1, 0)
+
+
+def test_missing_data_fails_the_job_at_once(run):
+    dataset = {**DIGITS["spec"]["dataset"], "path": "/data/none"}
+    volume = {"volumes": [{"name": "d", **dataset.pop("volume")}]}
+    template = {"spec": volume}
+    container = {"name": "trainer", "volumeMounts": [{"name": "d", "mountPath": "/data"}]}
+    template["spec"]["containers"] = [container]
+    job = run(a_job("nodata", dataset=dataset, podTemplate=template))
+    wait_for(lambda: job.status().get("phase") == "Failed", "Failed", 120)
+    status = job.status()
+    assert status["attempt"] == 1
+    assert status["failure"]["exitCode"] == 3
+    assert status["failure"]["reason"] == "BadData"
+    assert "/data/none" in status["failure"]["message"]
+    assert "rank" in status["failure"]
+
+
+def test_a_cpu_job_trains_in_a_namespace_of_the_restricted_profile(equipped, run):
+    job = a_job("cpu", accelerator="CPU", scheduling={})
+    job["spec"]["training"] |= {"trainSteps": 4, "saveCheckpointsSteps": 4}
+    label = "pod-security.kubernetes.io/enforce"
+    equipped.kubectl("label", "namespace", "default", f"{label}=restricted", "--overwrite")
+    try:
+        status = run(job).wait_for_phase("Succeeded")
+    finally:
+        equipped.kubectl("label", "namespace", "default", f"{label}-")
+    assert status["progress"]["step"] == 4
+    table = equipped.kubectl.get("configmap", status["rankTable"]["configMap"])["data"]
+    assert json.loads(table["hccl.json"])["status"] == "completed"
+    assert [p["rank"] for p in json.loads(table["peers.json"])] == [0, 1]
