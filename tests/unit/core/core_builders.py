@@ -203,15 +203,16 @@ class Cluster:
         """Give each unbound pod a host, address and devices, ``per_host`` pods to a host."""
         for pod in list(self.pods.values()):
             host, slot = divmod(pod.index, per_host)
-            if pod.node or pod.deleting:
+            if pod.pod_ip or pod.deleting:
                 continue
-            address = f"10.0.0.{host + 1}"
-            device = (slot, f"192.168.{slot}.{host + 1}")
+            net, number = divmod(host, 250)
+            address = f"10.0.{net}.{number + 1}"
+            device = (slot, f"192.{168 + net}.{slot}.{number + 1}")
             self.change(
                 pod.name,
-                node=f"node-{host}",
+                node=pod.node or f"node-{host}",
                 host_ip=address,
-                pod_ip=f"10.1.{host}.{slot + 1}",
+                pod_ip=f"10.{net + 1}.{number}.{slot + 1}",
                 annotations={**pod.annotations, **devices_annotation(address, device)},
             )
 

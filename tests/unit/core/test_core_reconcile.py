@@ -1,0 +1,446 @@
+"""One attempt from nothing to its end, and what is said while it waits."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from core_builders import (
+    DEVICES,
+    JOB,
+    Cluster,
+    a_job,
+    a_pod,
+    devices_annotation,
+    is_empty,
+    succeeded,
+)
+from efficientnet_operator.core.allocations import NodeFacts
+from efficientnet_operator.core.rank_table import hash_files
+from efficientnet_operator.core.view import Refusal
+
+
+def two_hosts(**spec):
+    return Cluster(a_job(4, scheduling={"npusPerHost": 2}, **spec))
+
+
+def test_the_first_turn_creates_config_map_and_pods_and_says_so_first():
+    cluster = two_hosts()
+    plan = cluster.turn()
+    assert plan.status_first
+    assert (cluster.status["attempt"], cluster.status["restarts"]) == (1, 0)
+    assert [c["metadata"]["name"] for c in plan.creates] == ["b0-1-rank-table"]
+    assert plan.creates[0]["data"] == {
+        "hccl.json": '{"status":"initializing"}',
+        "peers.json": "[]",
+    }
+    assert [p["metadata"]["name"] for p in plan.pods] == ["b0-1-0", "b0-1-1", "b0-1-2", "b0-1-3"]
+    for child in (*plan.creates, *plan.pods):
+        (owner,) = child["metadata"]["ownerReferences"]
+        assert (owner["uid"], owner["controller"]) == (JOB.uid, True)
+    assert cluster.condition("Created") == ("False", "Creating")
+    assert "attempt 1: 5 of 5 objects to create" in cluster.message("Created")
+
+
+def test_the_gangs_group_stands_before_the_pods():
+    cluster = Cluster(a_job(4, scheduling={"gang": "Native"}))
+    plan = cluster.turn()
+    assert [c["kind"] for c in plan.creates] == ["ConfigMap", "PodGroup"]
+    assert "6 of 6 objects" in cluster.message("Created")
+    assert cluster.turn().creates == ()
+
+
+def test_a_gang_that_is_not_driven_is_told():
+    cluster = Cluster(a_job(4, scheduling={"gang": "Volcano"}))
+    plan = cluster.turn()
+    assert plan.pods == plan.creates == ()
+    assert cluster.condition("Created") == ("False", "GangUnsupported")
+    assert "spec.scheduling.gang is Volcano" in cluster.message("Created")
+
+
+def test_what_could_not_be_stored_is_created_again():
+    cluster = two_hosts()
+    cluster.turn()
+    del cluster.pods["b0-1-2"]
+    plan = cluster.turn()
+    assert [p["metadata"]["name"] for p in plan.pods] == ["b0-1-2"]
+    assert plan.requeue_s
+    assert cluster.status["attempt"] == 1
+
+
+def test_all_allocated_means_one_table_a_nudge_for_each_pod_and_the_status_in_one_plan():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    plan = cluster.turn(3)
+    first, *nudges = plan.patches
+    assert (first.kind, first.name) == ("ConfigMap", "b0-1-rank-table")
+    sha256 = hash_files(first.body["data"]["hccl.json"], first.body["data"]["peers.json"])
+    assert [(n.kind, n.name) for n in nudges] == [("Pod", f"b0-1-{i}") for i in range(4)]
+    annotation = {"efficientnet.dev/rank-table": sha256}
+    assert all(n.body == {"metadata": {"annotations": annotation}} for n in nudges)
+    assert plan.status["rankTable"]["sha256"] == sha256
+    assert plan.status["rankTable"]["completedAt"] == "2026-01-01T12:00:03.000000Z"
+    assert plan.status["npus"] == {"total": 4, "allocated": 4}
+    assert cluster.condition("Allocated") == ("True", "RankTablePublished")
+    table = json.loads(first.body["data"]["hccl.json"])
+    assert table["server_count"] == "2"
+
+
+def test_the_table_is_published_once_and_a_lost_nudge_is_given_again():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.settle()
+    assert not cluster.plan().patches
+    sha256 = cluster.status["rankTable"]["sha256"]
+    cluster.change("b0-1-2", annotations={})
+    (nudge,) = cluster.plan().patches
+    assert (nudge.kind, nudge.name) == ("Pod", "b0-1-2")
+    assert nudge.body["metadata"]["annotations"] == {"efficientnet.dev/rank-table": sha256}
+
+
+@pytest.mark.parametrize("stage", ["created", "bound", "running", "succeeded"])
+def test_a_second_look_changes_nothing(stage):
+    cluster = two_hosts()
+    cluster.settle()
+    if stage != "created":
+        cluster.bind()
+    if stage in {"running", "succeeded"}:
+        cluster.start()
+        cluster.progress = {"rank": 0, "step": 7, "loss": 0.5, "phase": "training"}
+    cluster.settle()
+    if stage == "succeeded":
+        cluster.pods = {n: succeeded(p) for n, p in cluster.pods.items()}
+        cluster.settle()
+    assert is_empty(cluster.turn(0))
+    assert is_empty(cluster.turn(1))
+
+
+def test_running_means_that_all_ranks_are_ready():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.settle()
+    cluster.start()
+    cluster.change("b0-1-3", ready=False)
+    cluster.turn()
+    assert cluster.condition("Running") == ("False", "WaitingForRanks")
+    assert "3/4 pods ready; waiting for b0-1-3" in cluster.message("Running")
+    assert cluster.status["phase"] == "Starting"
+    cluster.change("b0-1-3", ready=True)
+    plan = cluster.turn()
+    assert cluster.condition("Running") == ("True", "AllRanksReady")
+    assert plan.poll_progress
+    assert [e.reason for e in plan.events] == ["AllRanksReady"]
+    cluster.change("b0-1-0", ready=False)  # a probe that failed once is no news
+    assert is_empty(cluster.turn())
+
+
+def test_a_container_that_cannot_start_is_named():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.change("b0-1-1", waiting="ErrImagePull: 404")
+    cluster.settle()
+    assert cluster.condition("Running") == ("False", "ContainerWaiting")
+    assert "b0-1-1: ErrImagePull: 404" in cluster.message("Running")
+
+
+def nudges(plan):
+    return {
+        p.name: p.body["metadata"]["annotations"]["efficientnet.dev/nudge"] for p in plan.patches
+    }
+
+
+def test_a_pod_that_runs_unready_is_nudged_again_after_one_and_four_seconds():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.settle()
+    cluster.start()
+    cluster.change("b0-1-2", ready=False)
+    cluster.change("b0-1-3", ready=False, started=False)
+    assert cluster.turn().requeue_s == 1
+    plan = cluster.turn(1)
+    assert (nudges(plan), plan.requeue_s) == ({"b0-1-2": "1"}, 3)
+    assert nudges(cluster.turn(1)) == {}
+    plan = cluster.turn(2)
+    assert (nudges(plan), plan.requeue_s) == ({"b0-1-2": "2"}, None)
+    assert nudges(cluster.turn(60)) == {}
+
+
+def test_a_nudge_that_is_no_number_counts_as_none():
+    cluster = two_hosts()
+    cluster.run()
+    cluster.job["status"]["conditions"][-1]["status"] = "False"
+    pod = cluster.pods["b0-1-0"]
+    annotations = {**pod.annotations, "efficientnet.dev/nudge": "many"}
+    cluster.change("b0-1-0", ready=False, annotations=annotations)
+    assert nudges(cluster.turn(2)) == {"b0-1-0": "1"}
+
+
+def test_progress_is_followed_and_the_same_figures_are_no_write():
+    cluster = two_hosts()
+    cluster.run()
+    cluster.progress = {"rank": 0, "step": 30, "loss": 1.25, "phase": "training"}
+    cluster.turn(5)
+    assert cluster.status["progress"]["step"] == 30
+    assert cluster.status["progress"]["percent"] == 10.0
+    assert is_empty(cluster.turn(5))
+    cluster.progress = {**cluster.progress, "step": 31}
+    assert cluster.turn(5).status["progress"]["step"] == 31
+
+
+def test_success_has_the_final_figures_of_rank_0():
+    cluster = two_hosts()
+    cluster.run()
+    cluster.progress = {"rank": 0, "step": 280, "loss": 0.5, "phase": "training"}
+    cluster.turn()
+    final = {"rank": 0, "step": 300, "loss": 0.0612, "top1": 0.987, "top5": 1.0}
+    for index in range(4):
+        name = f"b0-1-{index}"
+        report = final if index == 2 else {"rank": index + 1, "step": 300}
+        cluster.pods[name] = succeeded(cluster.pods[name], **report)
+    plan = cluster.turn(60)
+    assert plan.status_first
+    assert cluster.condition("Succeeded") == ("True", "Completed")
+    assert cluster.message("Succeeded") == "all 4 ranks succeeded, step 300, top-1 0.987"
+    assert cluster.condition("Running") == ("False", "Completed")
+    assert cluster.status["phase"] == "Succeeded"
+    assert cluster.status["completionTime"] == "2026-01-01T12:01:00.000000Z"
+    assert (
+        cluster.status["progress"].items() >= {"step": 300, "top1": 0.987, "percent": 100}.items()
+    )
+    (record,) = cluster.status["history"]
+    assert record.items() >= {"reason": "Completed", "charged": False, "step": 300}.items()
+    assert [e.reason for e in plan.events] == ["Completed"]
+    assert plan.deletes == ()
+
+
+def test_one_rank_that_is_done_early_ends_nothing():
+    cluster = two_hosts()
+    cluster.run()
+    cluster.pods["b0-1-3"] = succeeded(cluster.pods["b0-1-3"], rank=3)
+    assert is_empty(cluster.turn())
+
+
+@pytest.mark.parametrize("policy, deleted", [("None", 0), ("Running", 0), ("All", 4)])
+def test_clean_pod_policy_after_success(policy, deleted):
+    cluster = two_hosts(runPolicy={"cleanPodPolicy": policy})
+    cluster.run()
+    cluster.pods = {n: succeeded(p) for n, p in cluster.pods.items()}
+    assert len(cluster.turn().deletes) == deleted
+
+
+def test_the_missing_and_the_why_are_told_while_pods_have_no_node():
+    cluster = two_hosts()
+    cluster.settle()
+    assert cluster.condition("Scheduled") == ("False", "Pending")
+    cluster.change(
+        "b0-1-1", unschedulable="0/2 nodes are available", unschedulable_since=cluster.now
+    )
+    cluster.turn()
+    assert cluster.condition("Scheduled") == ("False", "Unschedulable")
+    want = "4 of 4 pods have no node (4 NPUs missing): b0-1-1: 0/2 nodes are available"
+    assert cluster.message("Scheduled") == want
+    assert cluster.status["phase"] == "Pending"
+
+
+def test_allocations_that_are_missing_are_counted():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.change("b0-1-1", annotations={})
+    cluster.change("b0-1-2", pod_ip="")
+    cluster.turn()
+    assert cluster.condition("Allocated") == ("False", "WaitingForAllocation")
+    assert cluster.message("Allocated") == "2/4 NPUs allocated; waiting for pod b0-1-1, b0-1-2"
+    assert cluster.status["npus"] == {"total": 4, "allocated": 2}
+
+
+REFUSED = {
+    "an annotation that is no JSON": ({DEVICES: "{"}, "InvalidAnnotation", "b0-1-1"),
+    "an address that is unknown": (
+        devices_annotation("10.0.0.1", (1, "-1")),
+        "DeviceIPUnknown",
+        "pod b0-1-1 on 10.0.0.1, device 1",
+    ),
+    "a device in two pods": (
+        devices_annotation("10.0.0.1", (0, "192.168.9.9")),
+        "DuplicateDevice",
+        "b0-1-0, b0-1-1",
+    ),
+    "two rings": (devices_annotation("10.0.0.1", (4, "192.168.9.9")), "UnevenAllocation", "0, 4"),
+    "another host": (
+        devices_annotation("10.0.0.9", (4, "192.168.9.9")),
+        "UnevenAllocation",
+        "10.0.0.9 has 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("annotations, reason, words", REFUSED.values(), ids=REFUSED)
+def test_what_hccl_would_refuse_is_never_published(annotations, reason, words):
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    good = cluster.pods["b0-1-1"].annotations
+    cluster.change("b0-1-1", annotations=annotations)
+    plan = cluster.turn()
+    assert plan.patches == ()
+    assert plan.requeue_s
+    assert cluster.condition("Allocated") == ("False", reason)
+    assert words in cluster.message("Allocated")
+    assert [e.type for e in plan.events if e.reason == reason] == ["Warning"]
+    cluster.change("b0-1-1", annotations=good)
+    cluster.turn()
+    assert cluster.condition("Allocated") == ("True", "RankTablePublished")
+
+
+def test_an_unknown_address_is_taken_from_the_node():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", (1, "-1")))
+    cluster.nodes = {"node-0": NodeFacts({1: "192.168.1.77"})}
+    cluster.turn()
+    assert "192.168.1.77" in cluster.config_maps["b0-1-rank-table"]["data"]["hccl.json"]
+
+
+def test_an_unknown_address_says_that_nodes_could_not_be_asked():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", (1, "-1")))
+    view = replace(cluster.view(), node_source="nodes cannot be read (403)")
+    cluster.view = lambda: view
+    cluster.turn()
+    assert cluster.message("Allocated").endswith(
+        "nodes were not asked: nodes cannot be read (403)"
+    )
+
+
+def test_hosts_follow_the_topology_key():
+    cluster = Cluster(a_job(2, scheduling={"npusPerHost": 1, "topologyKey": "rack"}))
+    cluster.settle()
+    cluster.bind(per_host=1)
+    cluster.nodes = {
+        "node-0": NodeFacts(labels={"rack": "r2"}),
+        "node-1": NodeFacts(labels={"rack": "r1"}),
+    }
+    cluster.turn()
+    table = json.loads(cluster.config_maps["b0-1-rank-table"]["data"]["hccl.json"])
+    assert [s["server_id"] for s in table["server_list"]] == ["10.0.0.2", "10.0.0.1"]
+
+
+def test_a_table_that_no_config_map_holds_is_refused():
+    long_name = {"name": "n" * 40}
+    cluster = Cluster(a_job(8192, npusPerPod=8, accelerator="CPU", metadata=long_name))
+    cluster.settle()
+    cluster.bind(per_host=1)
+    plan = cluster.turn()
+    assert plan.patches == ()
+    assert cluster.condition("Allocated") == ("False", "RankTableTooLarge")
+    assert "1048576" in cluster.message("Allocated")
+
+
+def test_cpu_pods_need_only_addresses():
+    cluster = Cluster(a_job(2, accelerator="CPU"))
+    cluster.settle()
+    for index in range(2):
+        cluster.change(f"b0-1-{index}", node="n", host_ip="10.0.0.1")
+    cluster.turn()
+    assert cluster.condition("Allocated") == ("False", "WaitingForAllocation")
+    for index in range(2):
+        cluster.change(f"b0-1-{index}", pod_ip=f"10.1.0.{index}")
+    cluster.turn()
+    assert cluster.condition("Allocated") == ("True", "RankTablePublished")
+
+
+def test_without_its_config_map_an_attempt_waits():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.config_maps.clear()
+    plan = cluster.turn()
+    assert plan.patches == ()
+    assert plan.requeue_s
+
+
+def test_a_foreign_object_under_a_childs_name_is_told_and_left_alone():
+    cluster = two_hosts()
+    cluster.turn()
+    del cluster.pods["b0-1-2"]
+    message = "Pod default/b0-1-2 exists and is of no controller"
+    cluster.refusals = {
+        "b0-1-1": Refusal("Other", "m"),
+        "b0-1-2": Refusal("NameConflict", message),
+        "b0-1-rank-table": Refusal("NameConflict", "ConfigMap"),
+    }
+    plan = cluster.turn()
+    assert plan.pods == plan.deletes == ()
+    assert plan.requeue_s == 10
+    assert cluster.condition("Created") == ("False", "NameConflict")
+    assert cluster.message("Created") == "ConfigMap (also: b0-1-1, b0-1-2)"
+    assert [(e.type, e.reason) for e in plan.events] == [("Warning", "NameConflict")]
+    cluster.refusals = {"b0-1-2": Refusal("NameConflict", message)}
+    cluster.turn()
+    assert cluster.message("Created") == message
+    cluster.refusals = {}
+    assert [p["metadata"]["name"] for p in cluster.turn().pods] == ["b0-1-2"]
+
+
+def test_a_foreign_pod_with_our_labels_is_not_ours():
+    cluster = two_hosts()
+    foreign = a_pod(0, owner_uid="somebody")
+    cluster.pods["foreign"] = replace(foreign, name="foreign", phase="Failed", deleting=True)
+    cluster.run()
+    assert cluster.status["attempt"] == 1
+
+
+def test_a_foreign_config_map_is_not_written():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    metadata = cluster.config_maps["b0-1-rank-table"]["metadata"]
+    metadata["ownerReferences"][0]["uid"] = "somebody"
+    assert cluster.turn().patches == ()
+
+
+def test_a_predecessors_pods_are_waited_for():
+    cluster = two_hosts()
+    old = replace(JOB, uid="older")
+    cluster.pods["old"] = replace(a_pod(0, job=old), name="old", deleting=True)
+    plan = cluster.turn()
+    assert plan.pods == plan.creates == plan.deletes == ()
+    assert cluster.condition("Created") == ("False", "WaitingForPods")
+    assert "1 pods of a deleted job of the same name" in cluster.message("Created")
+    assert plan.requeue_s
+    del cluster.pods["old"]
+    assert len(cluster.turn().pods) == 4
+
+
+def test_a_job_that_is_being_deleted_is_left_alone():
+    cluster = two_hosts()
+    cluster.run()
+    cluster.job["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+    cluster.pods["b0-1-0"] = replace(cluster.pods["b0-1-0"], deleting=True)
+    assert is_empty(cluster.plan())
+
+
+def test_a_job_that_another_controller_runs_is_left_alone():
+    cluster = two_hosts(runPolicy={"managedBy": "kueue.x-k8s.io/multikueue"})
+    plan = cluster.plan()
+    assert is_empty(plan)
+    assert "kueue.x-k8s.io/multikueue" in plan.waits_for
+
+
+def test_times_are_of_the_reconciliation():
+    cluster = two_hosts()
+    cluster.turn()
+    cluster.now += timedelta(seconds=2)
+    cluster.settle()
+    created = next(c for c in cluster.status["conditions"] if c["type"] == "Created")
+    assert created["lastTransitionTime"] == "2026-01-01T12:00:02.000000Z"
+    assert cluster.status["startTime"] == "2026-01-01T12:00:00.000000Z"
