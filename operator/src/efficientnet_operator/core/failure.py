@@ -112,9 +112,9 @@ def find_disruption(
         return None
     for pod in sorted(pods, key=lambda p: p.index):
         if pod.disrupted and pod.phase == "Failed":
-            return {**describe_failure(pod, attempt), "reason": "Disrupted"}
+            return {**describe_failure(pod, attempt), "reason": pod.disruption or "Disrupted"}
         if pod.disrupted or pod.deleting:
-            reason = "Disrupted" if pod.disrupted else "PodDeleted"
+            reason = pod.disruption or ("Disrupted" if pod.disrupted else "PodDeleted")
             message = pod.disrupted or f"pod {pod.name} was deleted"
             return {**_place(pod, attempt), "reason": reason, "message": message}
     if missing:

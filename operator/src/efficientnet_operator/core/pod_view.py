@@ -53,8 +53,9 @@ class PodView:
         unschedulable: the scheduler's words where PodScheduled is False, else "".
         unschedulable_since: since when; None where it is scheduled.
         bound_since: since when it has a node; None where it has none.
-        disrupted: the message of the condition DisruptionTarget, or the pod's reason
-            (Evicted, Preempting, NodeLost...) where the kubelet gives one; else "".
+        disrupted: why the cluster took the pod, in words: the message of the condition
+            DisruptionTarget, or the kubelet's; else "".
+        disruption: the same in one word, the pod's own reason (Evicted, NodeLost...) first.
         waiting: why the container does not start yet (ErrImagePull ...), else "".
     """
 
@@ -77,6 +78,7 @@ class PodView:
     unschedulable_since: datetime | None = None
     bound_since: datetime | None = None
     disrupted: str = ""
+    disruption: str = ""
     waiting: str = ""
     termination: Termination | None = None
 
@@ -122,6 +124,7 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
     owners: list[Mapping[str, Any]] = metadata.get("ownerReferences") or []
     controller = next((o for o in owners if o.get("controller")), {})
     state = _trainer_state(status)
+    disruption, disrupted = _disruption(conditions, status)
     annotations = metadata.get("annotations") or {}
     return PodView(
         namespace=metadata.get("namespace", ""),
@@ -142,7 +145,8 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
         unschedulable=scheduled.get("message", "") if unscheduled else "",
         unschedulable_since=scheduled_at if unscheduled else None,
         bound_since=scheduled_at if scheduled.get("status") == "True" else None,
-        disrupted=_disruption(conditions, status),
+        disrupted=disrupted,
+        disruption=disruption,
         waiting=_waiting(state),
         termination=_termination(state.get("terminated")),
     )
@@ -183,12 +187,17 @@ def _waiting(state: Mapping[str, Any]) -> str:
 
 def _disruption(
     conditions: Mapping[str | None, Mapping[str, Any]], status: Mapping[str, Any]
-) -> str:
+) -> tuple[str, str]:
+    """Return why the cluster took the pod, in one word and in many; twice "" if it did not."""
+    own_reason = str(status.get("reason") or "")
     target = conditions.get("DisruptionTarget", {})
     if target.get("status") == "True":
-        return str(target.get("message") or target.get("reason") or "DisruptionTarget")
+        reason = own_reason or str(target.get("reason") or "DisruptionTarget")
+        return reason, str(target.get("message") or reason)
     # Only what the kubelet or a controller set: a container's own failure has no pod reason.
-    return str(status.get("reason") or "") if status.get("phase") == "Failed" else ""
+    if status.get("phase") == "Failed" and own_reason:
+        return own_reason, str(status.get("message") or own_reason)
+    return "", ""
 
 
 def _termination(terminated: Mapping[str, Any] | None) -> Termination | None:

@@ -88,10 +88,9 @@ def _report_refusals(draft: Draft) -> bool:
     refusals = draft.view.refusals
     if not refusals:
         return False
-    first = refusals.get(config_map_name(draft.job, draft.attempt)) or next(
-        iter(refusals.values())
-    )
-    others = [n for n, r in refusals.items() if r is not first]
+    # By name: requests end in any order, and the message must not change with it.
+    first = refusals.get(config_map_name(draft.job, draft.attempt)) or refusals[min(refusals)]
+    others = sorted(n for n, r in refusals.items() if r is not first)
     message = first.message + (f" (also: {name_some(others)})" if others else "")
     draft.conditions.set("Created", False, first.reason, message)
     draft.wait(f"the way to be free: {first.message}", RETRY_S)
