@@ -26,19 +26,20 @@ Chips = Mapping[int, str]
 
 
 class Job:
-    """One job by name; reads are always fresh.
+    """One job; reads are always fresh.
 
     Args:
         api: the API server.
         namespace: where it lives.
         name: its name.
-        spec: differences from the smallest spec; None is a job that exists.
+        spec: differences from the smallest spec.
     """
 
     def __init__(self, api: Api, namespace: str, name: str, spec: Object) -> None:
         self.api = api
         self.namespace = namespace
         self.name = name
+        self.uid = ""
         self.spec = {
             "image": "trainer:1",
             "dataset": {"path": "/data"},
@@ -54,7 +55,7 @@ class Job:
             "metadata": {"name": self.name},
             "spec": self.spec,
         }
-        self.api.create(JOBS, self.namespace, body)
+        self.uid = self.api.create(JOBS, self.namespace, body)["metadata"]["uid"]
         return self
 
     def patch(self, spec: Object) -> None:
@@ -81,8 +82,8 @@ class Job:
         return next((c for c in conditions if c["type"] == kind), {})
 
     def pods(self, attempt: int | None = None) -> list[Object]:
-        """Return its pods by replica index; of one attempt, or of all."""
-        selector = f"{LABEL}/job-name={self.name}"
+        """Return its pods by replica index, of one attempt or of all; none of a predecessor."""
+        selector = f"{LABEL}/job-name={self.name},{LABEL}/job-uid={self.uid}"
         selector += f",{LABEL}/attempt={attempt}" if attempt else ""
         pods = self.api.list_all("pods", self.namespace, selector)
         return sorted(pods, key=lambda p: int(p["metadata"]["labels"][f"{LABEL}/replica-index"]))

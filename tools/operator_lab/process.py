@@ -18,8 +18,9 @@ class OperatorProcess:
         pid: of the process that runs.
     """
 
-    def __init__(self, kubeconfig: Path, log: Path) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, *flags: str) -> None:
         self.log = log
+        self._flags = flags
         self._kubeconfig = kubeconfig
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -43,6 +44,7 @@ class OperatorProcess:
         # A test run that is killed hard takes it along.
         command = ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "efficientnet_operator"]
         command += ["run", f"--kubeconfig={self._kubeconfig}", f"--port={self._port}"]
+        command += self._flags
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_until("the operator answers /readyz", self._is_ready, state=self.log.read_text)

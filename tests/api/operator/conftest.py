@@ -43,6 +43,16 @@ class Lab:
     def created(self, resource: str) -> list[str]:
         return [o["metadata"]["name"] for kind, o in self.history(resource) if kind == "ADDED"]
 
+    def wait_event(self, job: Job, reason: str, kind: str) -> None:
+        """Wait for an event on a job: it is told after what it tells of is done."""
+
+        def found():
+            events = self.api.list_all("events", self.namespace)
+            mine = [e for e in events if e["involvedObject"]["uid"] == job.uid]
+            return (reason, kind) in {(e["reason"], e["type"]) for e in mine}
+
+        wait_until(f"event {reason} on {self.namespace}/{job.name}", found)
+
     def clear(self) -> None:
         """Give everything back: the next test counts free NPUs."""
         for resource in (JOBS, "pods"):
@@ -66,7 +76,7 @@ def api(simulated_cluster) -> Iterator[Api]:
 def shared_operator(api, simulated_cluster, tmp_path_factory) -> Iterator[OperatorProcess]:
     folder = tmp_path_factory.mktemp("operator")
     kubeconfig = write_operator_kubeconfig(simulated_cluster, folder / "kubeconfig")
-    operator = OperatorProcess(kubeconfig, folder / "operator.log")
+    operator = OperatorProcess(kubeconfig, folder / "operator.log", "--progress-interval=1")
     operator.start()
     yield operator
     operator.kill()

@@ -1,0 +1,84 @@
+"""The operator as a process: what it serves, what it polls, how it stops."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from operator_lab.waiting import wait_until
+from prometheus_client.parser import text_string_to_metric_families
+
+PROGRESS = json.loads((Path(__file__).parents[2] / "contract/progress.json").read_text())
+TRAINER = "127.66.0.1"
+"""Linux answers on all of 127.0.0.0/8: the one rank 0 whose port 8080 can be reached."""
+
+
+def read_metrics(operator):
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(operator.fetch("/metrics"))
+        for sample in family.samples
+    }
+
+
+def test_it_serves_health_and_metrics(lab):
+    lab.job(npus=2).run()
+    assert lab.operator.fetch("/healthz") == "ok"
+    assert lab.operator.fetch("/readyz") == "ok"
+
+    def counted():
+        metrics = read_metrics(lab.operator)
+        allocated = metrics.get(("efficientnet_operator_npus_allocated", lab.namespace))
+        return metrics if allocated == 2 else None
+
+    metrics = wait_until("its NPUs are counted", counted)
+    assert metrics["efficientnet_operator_jobs", "Running"] >= 1
+    assert metrics[("efficientnet_operator_table_seconds_count",)] >= 1
+    assert metrics[("efficientnet_operator_reconcile_seconds_count",)] >= 1
+    assert ("efficientnet_operator_reconcile_errors_total", "internal") not in metrics
+    own = {name for name, *_ in metrics if not name.startswith(("python_", "process_"))}
+    assert all(name.startswith("efficientnet_operator_") for name in own)
+
+
+def test_progress_of_rank_0_appears_in_the_status(lab):
+    job = lab.job(npus=1, training={"trainSteps": 300})
+    (pod,) = job.wait_bound(1)
+    address = {"podIP": TRAINER, "podIPs": [{"ip": TRAINER}]}
+    name = pod["metadata"]["name"]
+    lab.api.patch("pods", lab.namespace, name, {"status": address}, "status")
+    with serving("/progress", PROGRESS):
+        job.run()
+        status = job.wait("shows a step", lambda s: "step" in s.get("progress", {}))
+    entry = next(e for e in PROGRESS["ranks"] if e["rank"] == 0)
+    progress = status["progress"]
+    assert (progress["phase"], progress["step"]) == (entry["phase"], entry["step"])
+    assert (progress["totalSteps"], progress["percent"]) == (300, 40.0)
+    assert (progress["loss"], progress["etaSeconds"]) == (entry["loss"], entry["etaSeconds"])
+
+
+@contextmanager
+def serving(path, document):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == path else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer((TRAINER, 8080), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+def test_it_stops_when_asked_and_leaves_the_jobs_alone(lab):
+    job = lab.job(npus=1)
+    pods = job.run()
+    assert lab.operator.terminate() == 0
+    assert job.status["phase"] == "Running"
+    assert [p["metadata"]["uid"] for p in job.pods()] == [pods[0]["metadata"]["uid"]]

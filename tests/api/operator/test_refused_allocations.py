@@ -1,0 +1,139 @@
+"""Allocations that HCCL would not accept are never published; a condition says what is wrong."""
+
+import pytest
+
+FOUR_ON_TWO_HOSTS = {"npus": 4, "scheduling": {"npusPerHost": 2}}
+ON_ONE_HOST = {"podTemplate": {"spec": {"nodeSelector": {"kubernetes.io/hostname": "fake3"}}}}
+TWO_ON_ONE_HOST = {"npus": 2, **ON_ONE_HOST}
+FOUR_ON_ONE_HOST = {"npus": 4, "scheduling": {"npusPerHost": 4}, **ON_ONE_HOST}
+
+
+def an_unread_address(job, pods):
+    job.allocate(pods[0], [0])
+    job.allocate(pods[1], {1: "-1"})
+
+
+def one_address_twice(job, pods):
+    job.allocate(pods[0], {0: "192.168.100.9"})
+    job.allocate(pods[1], {1: "192.168.100.9"})
+
+
+def no_json(job, pods):
+    job.allocate(pods[0], [0])
+    job.annotate(pods[1], "Ascend910-1,192.168.101.1")
+
+
+def no_devices_in_a_list(job, pods):
+    job.allocate(pods[0], [0])
+    job.annotate(pods[1], '{"pod_name":"digits-1-1","devices":"Ascend910-1"}')
+
+
+def one_chip_twice(job, pods):
+    job.allocate(pods[0], [3])
+    job.allocate(pods[1], [3])
+
+
+def a_chip_that_no_910_has(job, pods):
+    job.allocate(pods[0], [7])
+    job.allocate(pods[1], [8])
+
+
+def more_chips_than_asked_for(job, pods):
+    job.allocate(pods[0], [0, 1])
+    job.allocate(pods[1], [2])
+
+
+def four_over_two_rings(job, pods):
+    for pod, chip in zip(pods, (0, 1, 4, 5), strict=True):
+        job.allocate(pod, [chip])
+
+
+def two_over_two_rings(job, pods):
+    job.allocate(pods[0], [3])
+    job.allocate(pods[1], [4])
+
+
+def three_and_one(job, pods):
+    for chip, pod in enumerate(pods[:3]):
+        job.allocate(pod, [chip], host="10.0.0.1")
+    job.allocate(pods[3], [0], host="10.0.0.2")
+
+
+CASES = {
+    "an address that the plugin could not read": (
+        TWO_ON_ONE_HOST,
+        an_unread_address,
+        "DeviceIPUnknown",
+        ["pod digits-1-1 on 10.0.0.4, device 1: device_ip is '-1'", "hccn_tool"],
+    ),
+    "one address for two chips": (
+        TWO_ON_ONE_HOST,
+        one_address_twice,
+        "DuplicateDeviceIP",
+        ["192.168.100.9", "device 0 of pod digits-1-0", "device 1 of pod digits-1-1"],
+    ),
+    "an annotation that is no JSON": (
+        TWO_ON_ONE_HOST,
+        no_json,
+        "InvalidAnnotation",
+        ["pod digits-1-1", "Ascend910-1,192.168.101.1"],
+    ),
+    "an annotation without a list of devices": (
+        TWO_ON_ONE_HOST,
+        no_devices_in_a_list,
+        "InvalidAnnotation",
+        ["pod digits-1-1", "devices is 'Ascend910-1'"],
+    ),
+    "one chip in two pods": (
+        TWO_ON_ONE_HOST,
+        one_chip_twice,
+        "DuplicateDevice",
+        ["device 3 of host 10.0.0.4 is in pods digits-1-0, digits-1-1"],
+    ),
+    "a chip that no 910 has": (
+        TWO_ON_ONE_HOST,
+        a_chip_that_no_910_has,
+        "DeviceIDOutOfRange",
+        ["pod digits-1-1 on 10.0.0.4 has device 8"],
+    ),
+    "more chips than the pod asked for": (
+        TWO_ON_ONE_HOST,
+        more_chips_than_asked_for,
+        "WrongDeviceCount",
+        ["digits-1-0 has 2"],
+    ),
+    "two chips over two rings": (
+        TWO_ON_ONE_HOST,
+        two_over_two_rings,
+        "UnevenAllocation",
+        ["10.0.0.4 has devices 3, 4"],
+    ),
+    "four chips over two rings": (
+        FOUR_ON_ONE_HOST,
+        four_over_two_rings,
+        "UnevenAllocation",
+        ["10.0.0.4 has devices 0, 1, 4, 5"],
+    ),
+    "three chips here and one there": (
+        FOUR_ON_TWO_HOSTS,
+        three_and_one,
+        "UnevenAllocation",
+        ["10.0.0.1 has 3", "10.0.0.2 has 1"],
+    ),
+}
+
+
+@pytest.mark.parametrize("spec, allocate, reason, words", CASES.values(), ids=CASES)
+def test_it_is_said_and_not_published_until_it_is_mended(lab, spec, allocate, reason, words):
+    job = lab.job(**spec)
+    pods = job.wait_bound(job.replicas)
+    allocate(job, pods)
+    message = job.wait_condition("Allocated", "False", reason)
+    for word in words:
+        assert word in message
+    assert (job.table(), job.peers()) == ({"status": "initializing"}, [])
+    assert "rankTable" not in job.status
+    lab.wait_event(job, reason, "Warning")
+    job.allocate_all(pods)
+    job.wait_phase("Running")
+    assert job.status["attempt"] == 1
