@@ -421,6 +421,20 @@ def test_a_predecessors_pods_are_waited_for():
     assert len(cluster.turn().pods) == 4
 
 
+def test_a_pod_that_only_claims_an_older_job_is_not_waited_for():
+    cluster = two_hosts()
+    old = replace(JOB, uid="older")
+    cluster.pods["x"] = replace(a_pod(0, job=old, owner_uid="somebody"), name="x")
+    assert len(cluster.turn().pods) == 4
+
+
+def test_a_finished_pod_needs_no_nudge():
+    cluster = two_hosts()
+    cluster.run()
+    cluster.pods["b0-1-3"] = replace(succeeded(cluster.pods["b0-1-3"]), annotations={})
+    assert cluster.turn().patches == ()
+
+
 def test_a_job_that_is_being_deleted_is_left_alone():
     cluster = two_hosts()
     cluster.run()

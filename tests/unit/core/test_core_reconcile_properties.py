@@ -83,7 +83,7 @@ def clusters(draw):
     return cluster
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(cluster=clusters())
 def test_no_mixture_of_pods_raises_and_every_plan_can_be_stored(cluster):
     view = cluster.view()
@@ -101,7 +101,7 @@ def test_no_mixture_of_pods_raises_and_every_plan_can_be_stored(cluster):
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(cluster=clusters(), kind=st.sampled_from(["Succeeded", "Failed"]))
 def test_a_finished_job_never_creates_or_changes_anything(cluster, kind):
     condition = {"type": kind, "status": "True", "reason": "R", "message": "m"}
@@ -115,7 +115,7 @@ def test_a_finished_job_never_creates_or_changes_anything(cluster, kind):
     assert not plan.poll_progress
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(cluster=clusters())
 def test_pods_of_two_attempts_are_never_made_side_by_side(cluster):
     plan = cluster.plan()

@@ -193,6 +193,7 @@ def test_suspending_gives_all_pods_back_and_takes_the_table_away():
     assert cluster.status["phase"] == "Suspended"
     assert cluster.status["npus"] == {"total": 4, "allocated": 0}
     assert cluster.condition("Running") == ("False", "Suspended")
+    assert "rankTable" not in cluster.status
     assert [e.reason for e in plan.events] == ["Suspended"]
     data = cluster.config_maps["b0-1-rank-table"]["data"]
     assert data == {"hccl.json": '{"status":"initializing"}', "peers.json": "[]"}

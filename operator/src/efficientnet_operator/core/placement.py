@@ -35,10 +35,6 @@ class HostGroups:
         """Return the host group of a replica index."""
         return index // self.pods_per_host
 
-    def members(self, group: int) -> range:
-        """Return the replica indices of a group."""
-        return range(group * self.pods_per_host, (group + 1) * self.pods_per_host)
-
 
 def plan_host_groups(npus: int, npus_per_pod: int, npus_per_host: int) -> HostGroups:
     """Return the host groups of a job of ``npus`` devices, ``npus_per_host`` on each host."""
