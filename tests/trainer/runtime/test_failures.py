@@ -1,0 +1,45 @@
+"""What an exception means for the operator."""
+
+import pytest
+import tensorflow.compat.v1 as tf
+from efficientnet_trainer.errors import ConfigError, DataError
+from efficientnet_trainer.failures import explain
+from efficientnet_trainer.owner import OwnerLostError
+
+ENDS = {
+    "bad configuration": (ConfigError("--x is y"), 2, "--x is y"),
+    "bad data": (DataError("no such file"), 3, "no such file"),
+    "another run owns the folder": (OwnerLostError("taken"), 75, "taken"),
+    "a peer hung up": (
+        tf.errors.UnavailableError(None, None, "Socket closed\nmore"),
+        75,
+        "lost another rank: Socket closed",
+    ),
+    "a peer's death cancelled the step": (
+        tf.errors.CancelledError(None, None, "Cancelled"),
+        75,
+        "lost another rank: Cancelled",
+    ),
+    "a picture that is none": (
+        tf.errors.InvalidArgumentError(
+            None, None, "Expected image (JPEG, PNG, or GIF), got unknown format"
+        ),
+        3,
+        "JPEG or PNG: Expected image",
+    ),
+    "an argument that is not the data's fault": (
+        tf.errors.InvalidArgumentError(None, None, "Matrix size-incompatible"),
+        1,
+        "InvalidArgumentError: Matrix size-incompatible",
+    ),
+    "the loss is lost": (tf.train.NanLossDuringTrainingError(), 1, "the loss is not a number"),
+    "a fault of ours": (KeyError("x"), 1, "KeyError: 'x'"),
+}
+
+
+@pytest.mark.parametrize("error, code, message", ENDS.values(), ids=ENDS)
+def test_explain(make_config, error, code, message):
+    found_code, found = explain(error, make_config())
+    assert found_code == code
+    assert message in found
+    assert "\n" not in found
