@@ -99,11 +99,7 @@ class ChildCache(Generic[T]):
 
     def remove(self, document: Mapping[str, Any]) -> None:
         """Forget an object; a late answer about it is not believed either."""
-        child = self._parse(document)
-        self._gone[child.uid] = None
-        if len(self._gone) > TOMBSTONES:
-            del self._gone[next(iter(self._gone))]
-        self._drop(child)
+        self._drop(self._parse(document))
 
     def replace(
         self, namespace: str, documents: Iterable[Mapping[str, Any]], version: str
@@ -180,6 +176,9 @@ class ChildCache(Generic[T]):
         self._on_change(key)
 
     def _drop(self, child: T) -> None:
+        self._gone[child.uid] = None
+        if len(self._gone) > TOMBSTONES:
+            del self._gone[next(iter(self._gone))]
         key = _key_of(child)
         kept = self._by_job.get(key, {})
         if child.name in kept and kept[child.name].uid == child.uid:

@@ -16,6 +16,8 @@ Key = tuple[str, str]
 
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 60.0
+MOST_DOUBLINGS = 10
+"""Beyond these the delay is the last one; a float's exponent ends, too."""
 
 
 class WorkQueue:
@@ -85,7 +87,11 @@ class WorkQueue:
         if failed:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
-            self.add_after(key, min(LAST_RETRY_S, FIRST_RETRY_S * 2.0**failures))
+            timer = self._timers.pop(key, None)
+            if timer:
+                timer.cancel()  # an earlier, shorter one would undo the back-off
+            doublings = min(failures, MOST_DOUBLINGS)
+            self.add_after(key, min(LAST_RETRY_S, FIRST_RETRY_S * 2.0**doublings))
             return
         self._failures.pop(key, None)
         if again:
