@@ -118,7 +118,10 @@ def print_rank_table(arguments: argparse.Namespace) -> int:
     try:
         document = json.loads(_read(arguments.filename))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{arguments.filename} is not JSON: {error}") from error
+        source = "standard input" if arguments.filename == "-" else arguments.filename
+        raise ValueError(
+            f"{source} is not JSON ({error}); give the output of 'kubectl get pods -o json'"
+        ) from error
     result = tabulate(
         document,
         "Legacy" if arguments.format == "legacy" else "1.0",

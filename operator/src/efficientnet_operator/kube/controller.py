@@ -156,8 +156,8 @@ class Controller:
             self._queue.add_after(key, plan.requeue_s)
         if plan.poll_progress:
             self._poll_later(key, job, view)
-        if self._memory.refusals.get(key):
-            self._queue.add(key)
+        if self._memory.refusals.get(key) and not view.refusals:
+            self._queue.add(key)  # new ones: the next view tells the job's owner
 
     async def _read_again(self, key: Key) -> None:
         """Read a job that changed under us; drop one that is gone."""
