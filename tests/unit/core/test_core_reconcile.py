@@ -6,16 +6,13 @@ from datetime import timedelta
 
 import pytest
 from core_builders import (
-    DEVICES,
     JOB,
     Cluster,
     a_job,
     a_pod,
-    devices_annotation,
     is_empty,
     succeeded,
 )
-from efficientnet_operator.core.allocations import NodeFacts
 from efficientnet_operator.core.rank_table import hash_files
 from efficientnet_operator.core.view import Refusal
 
@@ -231,131 +228,6 @@ def test_clean_pod_policy_after_success(policy, deleted):
     cluster.run()
     cluster.pods = {n: succeeded(p) for n, p in cluster.pods.items()}
     assert len(cluster.turn().deletes) == deleted
-
-
-def test_the_missing_and_the_why_are_told_while_pods_have_no_node():
-    cluster = two_hosts()
-    cluster.settle()
-    assert cluster.condition("Scheduled") == ("False", "Pending")
-    cluster.change(
-        "b0-1-1", unschedulable="0/2 nodes are available", unschedulable_since=cluster.now
-    )
-    cluster.turn()
-    assert cluster.condition("Scheduled") == ("False", "Unschedulable")
-    want = "4 of 4 pods have no node (4 NPUs missing): b0-1-1: 0/2 nodes are available"
-    assert cluster.message("Scheduled") == want
-    assert cluster.status["phase"] == "Pending"
-
-
-def test_allocations_that_are_missing_are_counted():
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    cluster.change("b0-1-1", annotations={})
-    cluster.change("b0-1-2", pod_ip="")
-    cluster.turn()
-    assert cluster.condition("Allocated") == ("False", "WaitingForAllocation")
-    assert cluster.message("Allocated") == "2/4 NPUs allocated; waiting for pod b0-1-1, b0-1-2"
-    assert cluster.status["npus"] == {"total": 4, "allocated": 2}
-
-
-REFUSED = {
-    "an annotation that is no JSON": ({DEVICES: "{"}, "InvalidAnnotation", "b0-1-1"),
-    "an address that is unknown": (
-        devices_annotation("10.0.0.1", (1, "-1")),
-        "DeviceIPUnknown",
-        "pod b0-1-1 on 10.0.0.1, device 1",
-    ),
-    "a device in two pods": (
-        devices_annotation("10.0.0.1", (0, "192.168.9.9")),
-        "DuplicateDevice",
-        "b0-1-0, b0-1-1",
-    ),
-    "two rings": (devices_annotation("10.0.0.1", (4, "192.168.9.9")), "UnevenAllocation", "0, 4"),
-    "another host": (
-        devices_annotation("10.0.0.9", (4, "192.168.9.9")),
-        "UnevenAllocation",
-        "10.0.0.9 has 1",
-    ),
-}
-
-
-@pytest.mark.parametrize("annotations, reason, words", REFUSED.values(), ids=REFUSED)
-def test_what_hccl_would_refuse_is_never_published(annotations, reason, words):
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    good = cluster.pods["b0-1-1"].annotations
-    cluster.change("b0-1-1", annotations=annotations)
-    plan = cluster.turn()
-    assert plan.patches == ()
-    assert plan.requeue_s
-    assert cluster.condition("Allocated") == ("False", reason)
-    assert words in cluster.message("Allocated")
-    assert [e.type for e in plan.events if e.reason == reason] == ["Warning"]
-    cluster.change("b0-1-1", annotations=good)
-    cluster.turn()
-    assert cluster.condition("Allocated") == ("True", "RankTablePublished")
-
-
-def test_an_unknown_address_is_taken_from_the_node():
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", (1, "-1")))
-    cluster.nodes = {"node-0": NodeFacts({1: "192.168.1.77"})}
-    cluster.turn()
-    assert "192.168.1.77" in cluster.config_maps["b0-1-rank-table"]["data"]["hccl.json"]
-
-
-def test_an_unknown_address_says_that_nodes_could_not_be_asked():
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", (1, "-1")))
-    view = replace(cluster.view(), node_source="nodes cannot be read (403)")
-    cluster.view = lambda: view
-    cluster.turn()
-    assert cluster.message("Allocated").endswith(
-        "nodes were not asked: nodes cannot be read (403)"
-    )
-
-
-def test_hosts_follow_the_topology_key():
-    cluster = Cluster(a_job(2, scheduling={"npusPerHost": 1, "topologyKey": "rack"}))
-    cluster.settle()
-    cluster.bind(per_host=1)
-    cluster.nodes = {
-        "node-0": NodeFacts(labels={"rack": "r2"}),
-        "node-1": NodeFacts(labels={"rack": "r1"}),
-    }
-    cluster.turn()
-    table = json.loads(cluster.config_maps["b0-1-rank-table"]["data"]["hccl.json"])
-    assert [s["server_id"] for s in table["server_list"]] == ["10.0.0.2", "10.0.0.1"]
-
-
-def test_a_table_that_no_config_map_holds_is_refused():
-    long_name = {"name": "n" * 40}
-    cluster = Cluster(a_job(8192, npusPerPod=8, accelerator="CPU", metadata=long_name))
-    cluster.settle()
-    cluster.bind(per_host=1)
-    plan = cluster.turn()
-    assert plan.patches == ()
-    assert cluster.condition("Allocated") == ("False", "RankTableTooLarge")
-    assert "1048576" in cluster.message("Allocated")
-
-
-def test_cpu_pods_need_only_addresses():
-    cluster = Cluster(a_job(2, accelerator="CPU"))
-    cluster.settle()
-    for index in range(2):
-        cluster.change(f"b0-1-{index}", node="n", host_ip="10.0.0.1")
-    cluster.turn()
-    assert cluster.condition("Allocated") == ("False", "WaitingForAllocation")
-    for index in range(2):
-        cluster.change(f"b0-1-{index}", pod_ip=f"10.1.0.{index}")
-    cluster.turn()
-    assert cluster.condition("Allocated") == ("True", "RankTablePublished")
 
 
 def test_without_its_config_map_an_attempt_waits():
