@@ -1,17 +1,13 @@
 """The operator as a process: what it serves, what it polls, how it stops."""
 
 import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from operator_lab.trainer import serving_progress, take_address
 from operator_lab.waiting import wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
 PROGRESS = json.loads((Path(__file__).parents[2] / "contract/progress.json").read_text())
-TRAINER = "127.66.0.1"
-"""Linux answers on all of 127.0.0.0/8: the one rank 0 whose port 8080 can be reached."""
 
 
 def read_metrics(operator):
@@ -44,10 +40,8 @@ def test_it_serves_health_and_metrics(lab):
 def test_progress_of_rank_0_appears_in_the_status(lab):
     job = lab.job(npus=1, training={"trainSteps": 300})
     (pod,) = job.wait_bound(1)
-    address = {"podIP": TRAINER, "podIPs": [{"ip": TRAINER}]}
-    name = pod["metadata"]["name"]
-    lab.api.patch("pods", lab.namespace, name, {"status": address}, "status")
-    with serving("/progress", PROGRESS):
+    take_address(job, pod)
+    with serving_progress(lambda: PROGRESS):
         job.run()
         status = job.wait("shows a step", lambda s: "step" in s.get("progress", {}))
     entry = next(e for e in PROGRESS["ranks"] if e["rank"] == 0)
@@ -55,25 +49,6 @@ def test_progress_of_rank_0_appears_in_the_status(lab):
     assert (progress["phase"], progress["step"]) == (entry["phase"], entry["step"])
     assert (progress["totalSteps"], progress["percent"]) == (300, 40.0)
     assert (progress["loss"], progress["etaSeconds"]) == (entry["loss"], entry["etaSeconds"])
-
-
-@contextmanager
-def serving(path, document):
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200 if self.path == path else 404)
-            self.end_headers()
-            self.wfile.write(json.dumps(document).encode())
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer((TRAINER, 8080), Handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            yield
-        finally:
-            server.shutdown()
 
 
 def test_it_stops_when_asked_and_leaves_the_jobs_alone(lab):
