@@ -19,7 +19,9 @@ from localcluster.errors import ClusterError
 # What a daemon inherits: no proxy settings, no virtual environment of whoever started it.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_START_TIME_FIELD = 22 - 3  # proc(5) counts from 1; the first two are cut off with the name
+# proc(5) counts from 1; the first two are cut off with the name.
+_THREADS_FIELD = 20 - 3
+_START_TIME_FIELD = 22 - 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def identify(pid: int) -> Identity | None:
         return None
     # The name in parentheses may itself hold spaces and parentheses.
     fields = stat.rpartition(")")[2].split()
-    if fields[0] in "ZX":
+    # A zombie's threads may still be on their way out, and hold its sockets until then.
+    if fields[0] in "ZX" and int(fields[_THREADS_FIELD]) <= 1:
         return None
     return Identity(pid, int(fields[_START_TIME_FIELD]), boot_id())
 
