@@ -155,7 +155,8 @@ def _nodes_to_ask(job: EfficientNetJob, pods: Iterable[PodView]) -> set[str]:
 
 def _lacks_address(pod: PodView) -> bool:
     texts = (pod.annotations.get(k, "") for k in DEVICE_ANNOTATIONS)
-    return any('"-1"' in t or t.count("device_ip") < t.count("device_id") for t in texts)
+    # With their quotes: the newer form has a super_device_id too.
+    return any('"-1"' in t or t.count('"device_ip"') < t.count('"device_id"') for t in texts)
 
 
 def _is_stale(metadata: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
