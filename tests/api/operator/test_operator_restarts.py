@@ -103,3 +103,16 @@ def test_a_job_that_comes_and_goes_meanwhile_leaves_nothing(lab):
     lab.operator.start()
     lab.job("later", npus=1).run()
     assert lab.created("pods") == ["later-1-0"]
+
+
+def test_a_restart_of_the_api_server_is_outlived(lab, simulated_cluster):
+    job = lab.job(**TWO_HOSTS)
+    pods = job.wait_bound(4)
+    job.allocate_all(pods[:2])
+    job.wait("knows of 2 NPUs", has_allocated(2))
+    lab.may_be_refused = True  # it serves before it has read its roles
+    simulated_cluster.restart("kube-apiserver")
+    job.allocate_all(pods)
+    status = job.wait_phase("Running")
+    assert (status["attempt"], status["restarts"]) == (1, 0)
+    assert uids(job.pods()) == uids(pods)

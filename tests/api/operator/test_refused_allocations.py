@@ -1,9 +1,19 @@
 """Allocations that HCCL would not accept are never published; a condition says what is wrong."""
 
+import subprocess
+
 import pytest
+from operator_lab.identity import NAME, NAMESPACE
+from operator_lab.waiting import wait_until
 
 FOUR_ON_TWO_HOSTS = {"npus": 4, "scheduling": {"npusPerHost": 2}}
-ON_ONE_HOST = {"podTemplate": {"spec": {"nodeSelector": {"kubernetes.io/hostname": "fake3"}}}}
+
+
+def pinned_to(node):
+    return {"spec": {"nodeSelector": {"kubernetes.io/hostname": node}}}
+
+
+ON_ONE_HOST = {"podTemplate": pinned_to("fake3")}
 TWO_ON_ONE_HOST = {"npus": 2, **ON_ONE_HOST}
 FOUR_ON_ONE_HOST = {"npus": 4, "scheduling": {"npusPerHost": 4}, **ON_ONE_HOST}
 
@@ -137,3 +147,28 @@ def test_it_is_said_and_not_published_until_it_is_mended(lab, spec, allocate, re
     job.allocate_all(pods)
     job.wait_phase("Running")
     assert job.status["attempt"] == 1
+
+
+def test_without_the_right_to_read_nodes_the_condition_says_so(lab, simulated_cluster):
+    kubectl = simulated_cluster.kubectl
+    user = f"system:serviceaccount:{NAMESPACE}:{NAME}"
+
+    def may_read_nodes(wanted):
+        argv = kubectl.argv("auth", "can-i", "get", "nodes", "--as", user)
+        answer = subprocess.run(argv, capture_output=True, text=True).stdout.strip()
+        return answer == wanted
+
+    lab.may_be_refused = True
+    binding = kubectl.get("clusterrolebinding", "efficientnet-operator-nodes")
+    kubectl("delete", "clusterrolebinding", "efficientnet-operator-nodes")
+    try:
+        wait_until("the right is gone", lambda: may_read_nodes("no"))
+        job = lab.job(npus=1, podTemplate=pinned_to("fake1"))
+        (pod,) = job.wait_bound(1)
+        job.allocate(pod, {0: "-1"})
+        message = job.wait_condition("Allocated", "False", "DeviceIPUnknown")
+        assert "nodes were not asked: nodes cannot be read (403" in message
+    finally:
+        del binding["metadata"]["resourceVersion"], binding["metadata"]["uid"]
+        kubectl.create(binding)
+        wait_until("the right is there again", lambda: may_read_nodes("yes"))
