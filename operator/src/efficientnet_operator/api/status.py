@@ -99,7 +99,7 @@ class Failure(ApiModel):
     exit_code: int | None = None
     """Exit code of the rank: 2 and 3 are permanent, 75 transient, 143 stopped."""
     reason: str | None = None
-    """One word, such as BadData, Transient, OOMKilled, NodeLost or NoProgress."""
+    """One word, such as BadData, Transient, OOMKilled, PodDeleted or Disrupted."""
     message: str | None = None
     """Last error in the trainer's own words."""
 
@@ -110,7 +110,7 @@ class AttemptRecord(ApiModel):
     attempt: int
     """Number of the attempt, from 1."""
     reason: str | None = None
-    """One word: how it ended, such as Completed, BadData, Evicted or Suspended."""
+    """One word: how it ended, such as Completed, BadData or PodDeleted."""
     message: str | None = None
     """For people: how it ended."""
     charged: bool | None = None

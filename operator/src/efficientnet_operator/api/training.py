@@ -179,4 +179,4 @@ class Export(ApiModel):
     enabled: bool = False
     """Write a SavedModel under output.path/export when training is done."""
     num_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    """Calibration batches of the post-training quantization."""
+    """Calibration batches of the post-training quantization. Not acted on yet."""
