@@ -20,15 +20,12 @@ from pathlib import Path
 
 import yaml
 from ascend_sim.annotations import CONFIGURATION
+from demo.faults import kill_rank, stop_rank
 from demo.stage import EXAMPLES, remove_job
 from localcluster.cluster import Cluster
 
 OUT = Path("build/bench")
 NAME = "bench"
-KILL = (
-    "for p in /proc/[0-9]*; do "
-    "if tr '\\0' ' ' < $p/cmdline | grep -q ' train '; then kill -9 ${p#/proc/}; fi; done"
-)
 
 
 class PodWatch:
@@ -124,7 +121,7 @@ def measure(cluster):
         }
         poll(lambda: (status_of(cluster).get("progress") or {}).get("step", 0) >= 7)
         killed = time.time()
-        cluster.kubectl("exec", f"{NAME}-1-3", "--", "sh", "-c", KILL)
+        kill_rank(cluster.kubectl, f"{NAME}-1-3")
         poll(lambda: len(watch.first(2, bool)) == 4, 60)
         result["kill_to_pods_s"] = max(watch.first(2, bool).values()) - killed
         poll(lambda: "\nstep:" in cluster.kubectl("logs", f"{NAME}-2-0"))
@@ -135,7 +132,7 @@ def measure(cluster):
             lambda: (status_of(cluster).get("progress") or {}).get("step", 0) >= int(steps[0]) + 3
         )
         stopped = time.time()
-        cluster.kubectl("exec", f"{NAME}-2-2", "--", "sh", "-c", "kill -TERM 1")
+        stop_rank(cluster.kubectl, f"{NAME}-2-2")
         poll(lambda: len(watch.first(2, lambda p: p["status"]["phase"] == "Failed")) == 4, 60)
         ends = [
             c["state"]["terminated"]

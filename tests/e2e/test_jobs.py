@@ -14,6 +14,7 @@ import pytest
 import yaml
 from demo import story
 from demo.__main__ import follow
+from demo.faults import kill_rank, stop_rank
 from demo.stage import EXAMPLES, remove_job
 
 DIGITS = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
@@ -145,8 +146,7 @@ def test_the_demos_job_learns_and_all_places_tell_one_story(equipped, run):
 def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
     job = run(a_job("killed"))
     wait_for(lambda: job.step() >= 25, "step 25")
-    # The training process itself, as the kernel's OOM killer would.
-    job.kubectl("exec", "killed-1-1", "--", "sh", "-c", KILL_TRAINER)
+    kill_rank(job.kubectl, "killed-1-1")
     wait_for(lambda: job.status().get("attempt") == 2, "attempt 2", 60)
     status = job.wait_for_phase("Succeeded")
     assert (status["restarts"], status["chargedRestarts"]) == (1, 1)
@@ -159,16 +159,10 @@ def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
     assert len(steps) == len(set(steps))
 
 
-KILL_TRAINER = (
-    "for p in /proc/[0-9]*; do "
-    "if tr '\\0' ' ' < $p/cmdline | grep -q ' train '; then kill -9 ${p#/proc/}; fi; done"
-)
-
-
 def test_a_stopped_rank_stops_the_gang_at_one_step_with_a_checkpoint(run):
     job = run(a_job("stopped"))
     wait_for(lambda: job.step() >= 12, "step 12")
-    job.kubectl("exec", "stopped-1-1", "--", "sh", "-c", "kill -TERM 1")
+    stop_rank(job.kubectl, "stopped-1-1")
     status = job.wait_for_phase("Succeeded")
     assert status["attempt"] == 2
     ended = job.terminations()
