@@ -203,3 +203,8 @@ def publish_files():
 @pytest.fixture(scope="session")
 def eventually():
     return wait_until
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    return lambda: free_ports(1)[0]

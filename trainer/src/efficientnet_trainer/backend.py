@@ -17,6 +17,7 @@ from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.environment import LOCAL_RANKS
 from efficientnet_trainer.errors import TrainerError
 from efficientnet_trainer.hooks import CheckpointHook, SaveListener
+from efficientnet_trainer.packed_all_reduce import pack_gradients
 
 ModelFn = Callable[..., Any]
 InputFn = Callable[[], tf.data.Dataset]
@@ -86,7 +87,9 @@ class TensorFlowBackend:
         return estimator.evaluate(input_fn, checkpoint_path=path, hooks=hooks)
 
     def wrap_optimizer(self, optimizer: tf.train.Optimizer) -> tf.train.Optimizer:
-        """Return it as it is: the strategy sums the gradients."""
+        """Return it as it is: the strategy sums the gradients, all at once."""
+        if self._rank.size > 1:
+            pack_gradients(tf.distribute.get_strategy(), self._rank.size)
         return optimizer
 
     def build_spec(self, mode: str, **fields: Any) -> Any:

@@ -163,8 +163,11 @@ class Run:
         return make_input_fn(self._config, is_training=False, num_shards=1, shard_index=0)
 
     def _stopped(self) -> Termination:
-        step = self._run.reporter.state.step or 0
-        how = "after saving a checkpoint" if self._run.flag.saved else "between checkpoints"
+        state = self._run.reporter.state
+        step = state.step or 0
+        # Also where the save fell due at the very step of the stop, before the stop was seen.
+        saved = state.checkpoint_step == state.step
+        how = "after saving a checkpoint" if saved else "between checkpoints"
         return Termination(
             rank=self._run.rank.rank,
             step=step,

@@ -1,0 +1,66 @@
+"""Gradients that go through one collective end where they belong, as their mean."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.timeout(120)
+
+RANK = """
+import sys
+import tensorflow.compat.v1 as tf
+from efficientnet_trainer.packed_all_reduce import pack_gradients
+
+own = float(sys.argv[1]) + 1
+
+def model_fn(features, labels, mode):
+    # Two of one shape and one of another: a wrong order or cut would show.
+    a = tf.get_variable("a", [2], initializer=tf.zeros_initializer())
+    b = tf.get_variable("b", [3, 1], initializer=tf.zeros_initializer())
+    c = tf.get_variable("c", [2], initializer=tf.zeros_initializer())
+    loss = tf.reduce_sum([1.0, 2.0] * a + [5.0, 7.0] * c) * own
+    loss += tf.reduce_sum(b * [[10.0], [20.0], [30.0]]) * own
+    pack_gradients(tf.distribute.get_strategy(), 2)
+    optimizer = tf.train.GradientDescentOptimizer(1.0)
+    train_op = optimizer.minimize(loss, tf.train.get_or_create_global_step())
+    return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, training_hooks=[Show()])
+
+class Show(tf.train.SessionRunHook):
+    def end(self, session):
+        variables = {v.op.name: v for v in tf.trainable_variables()}
+        print({name: session.run(v).ravel().tolist() for name, v in sorted(variables.items())})
+
+def input_fn():
+    return tf.data.Dataset.from_tensors(([1.0], [1.0])).repeat()
+
+estimator = tf.estimator.Estimator(model_fn, config=tf.estimator.RunConfig(
+    model_dir=sys.argv[2],
+    train_distribute=tf.distribute.experimental.MultiWorkerMirroredStrategy(),
+))
+tf.estimator.train_and_evaluate(
+    estimator, tf.estimator.TrainSpec(input_fn, max_steps=1), tf.estimator.EvalSpec(input_fn))
+"""
+
+
+def test_two_ranks_apply_the_mean_of_their_gradients(tmp_path, free_port):
+    workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    ranks = []
+    for rank in range(2):
+        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": rank}}
+        ranks.append(
+            subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-c", RANK, str(rank), str(tmp_path)],
+                env=dict(os.environ, TF_CONFIG=json.dumps(task)),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+    # The ranks' factors are 1 and 2; gradients are averaged and taken off zeros.
+    want = {"a": [-1.5, -3.0], "b": [-15.0, -30.0, -45.0], "c": [-7.5, -10.5]}
+    for rank in ranks:
+        output, _ = rank.communicate(timeout=100)
+        assert rank.returncode == 0
+        assert output.decode().strip() == str(want)
