@@ -8,6 +8,7 @@ import copy
 import json
 import re
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -54,12 +55,12 @@ class Run:
         self.kubectl = cluster.kubectl
         self.name = job["metadata"]["name"]
         remove_job(cluster, self.name)
-        # Every state of every pod, also of those that are soon deleted.
-        selector = f"efficientnet.dev/job-name={self.name}"
-        command = ["get", "pods", "-l", selector, "--watch", "-o", "json"]
-        self._watch = subprocess.Popen(
-            self.kubectl.argv(*command), stdout=subprocess.PIPE, text=True
-        )
+        # How each container ended, also of pods that are soon deleted; a file takes it all.
+        command = ["get", "pods", "-l", f"efficientnet.dev/job-name={self.name}", "--watch"]
+        state = "{.status.containerStatuses[0].state.terminated}"
+        command += ["-o", f'jsonpath={{.metadata.name}}{{"\\t"}}{state}{{"\\n"}}']
+        self._ends = tempfile.TemporaryFile("w+")  # noqa: SIM115  `end` closes it
+        self._watch = subprocess.Popen(self.kubectl.argv(*command), stdout=self._ends)
         self.kubectl.apply(job)
 
     def status(self):
@@ -89,21 +90,20 @@ class Run:
     def terminations(self):
         """Stop watching; return pod name to (exit code, termination message)."""
         self._watch.terminate()
-        text = self._watch.communicate()[0]
-        decoder, position, found = json.JSONDecoder(), 0, {}
-        while position < len(text.rstrip()):
-            pod, position = decoder.raw_decode(text, position)
-            position += len(text[position:]) - len(text[position:].lstrip())
-            for container in pod.get("status", {}).get("containerStatuses") or []:
-                ended = container["state"].get("terminated")
-                if ended:
-                    found[pod["metadata"]["name"]] = (ended["exitCode"], ended.get("message", ""))
+        self._watch.wait()
+        self._ends.seek(0)
+        found = {}
+        for line in self._ends:
+            pod, _, text = line.rstrip("\n").partition("\t")
+            if text:
+                ended = json.loads(text)
+                found[pod] = (ended["exitCode"], ended.get("message", ""))
         return found
 
     def end(self, cluster):
         self._watch.kill()
         self._watch.wait()
-        self._watch.stdout.close()
+        self._ends.close()
         remove_job(cluster, self.name)
 
 
