@@ -57,7 +57,7 @@ class Run:
         remove_job(cluster, self.name)
         # How each container ended, also of pods that are soon deleted; a file takes it all.
         command = ["get", "pods", "-l", f"efficientnet.dev/job-name={self.name}", "--watch"]
-        state = "{.status.containerStatuses[0].state.terminated}"
+        state = "{.status.containerStatuses[*].state.terminated}"
         command += ["-o", f'jsonpath={{.metadata.name}}{{"\\t"}}{state}{{"\\n"}}']
         self._ends = tempfile.TemporaryFile("w+")  # noqa: SIM115  `end` closes it
         self._watch = subprocess.Popen(self.kubectl.argv(*command), stdout=self._ends)
