@@ -15,7 +15,7 @@ import pytest
 import yaml
 from demo import story
 from demo.__main__ import follow
-from demo.faults import kill_rank, stop_rank
+from demo.faults import kill_rank
 from demo.stage import EXAMPLES, remove_job
 
 DIGITS = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
@@ -161,30 +161,6 @@ def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
     assert min(steps) > 20
     assert max(steps) == 60
     assert len(steps) == len(set(steps))
-
-
-def test_a_stopped_rank_stops_the_gang_at_one_step_with_a_checkpoint(run):
-    job = run(a_job("stopped"))
-    wait_for(lambda: job.step() >= 12, "step 12")
-    stop_rank(job.kubectl, "stopped-1-1")
-    status = job.wait_for_phase("Succeeded")
-    assert status["attempt"] == 2
-    ended = job.terminations()
-    first = {name: ended[name] for name in ("stopped-1-0", "stopped-1-1")}
-    assert {code for code, _ in first.values()} == {143}, first
-    steps = {json.loads(message)["step"] for _, message in first.values()}
-    assert len(steps) == 1
-    stopped_at = steps.pop()
-    assert stopped_at >= 12
-    assert min(job.steps(2)) == stopped_at + 1
-
-
-def test_a_deleted_pod_is_not_charged(run):
-    job = run(a_job("deleted"))
-    wait_for(lambda: job.step() >= 5, "step 5")
-    job.kubectl("delete", "pod", "deleted-1-0", "--wait=false")
-    status = job.wait_for_phase("Succeeded")
-    assert (status["restarts"], status.get("chargedRestarts", 0)) == (1, 0)
 
 
 def test_missing_data_fails_the_job_at_once(run):
