@@ -8,6 +8,7 @@ from ascend_sim.annotations import CONFIGURATION
 from ascend_sim.chips import RESOURCE
 from ascend_sim.fleet import ACCOUNT, Fleet
 from localcluster.images import POD_TOOL
+from operator_lab.waiting import wait_until
 
 NAMESPACE = "ascend-sim"
 PERIOD_S = 0.5
@@ -32,15 +33,6 @@ def pod(name, npus, node="node0"):
             ],
         },
     }
-
-
-def eventually(check, timeout_s=30):
-    """Poll until `check` answers truth; its last answer is the message of the failure."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := check()):
-        assert time.monotonic() < deadline, f"still {answer!r} after {timeout_s} s"
-        time.sleep(0.1)
-    return answer
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +75,18 @@ def start(kubectl):
 def annotation(kubectl):
     """Read a pod's annotation; None as long as there is none."""
 
-    def read(name):
+    def look(name):
         meta = kubectl.get("pod", name, f"--namespace={NAMESPACE}")["metadata"]
         text = meta.get("annotations", {}).get(CONFIGURATION)
         return json.loads(text) | {"uid": meta["uid"]} if text else None
 
-    return read
+    return look
+
+
+@pytest.fixture
+def annotated(annotation):
+    """Wait for a pod's annotation."""
+    return lambda name: wait_until(f"{name} is annotated", lambda: annotation(name))
 
 
 def ids(annotation):
@@ -104,10 +102,10 @@ def test_each_node_offers_eight_chips_of_its_own(fleet, kubectl, cluster):
 
 
 def test_a_pod_is_annotated_with_the_chips_that_its_container_sees(
-    fleet, kubectl, start, annotation, cluster
+    fleet, kubectl, start, annotated, cluster
 ):
     start(pod("one", 1), pod("two", 2))
-    one, two = (eventually(lambda n=n: annotation(n)) for n in ("one", "two"))
+    one, two = (annotated(name) for name in ("one", "two"))
     assert (ids(one), ids(two)) == ([0], [1, 2])
     assert two["host_ip"] == str(cluster.nodes[0].ip)
     assert two["server_id"] == two["uid"]
@@ -117,41 +115,41 @@ def test_a_pod_is_annotated_with_the_chips_that_its_container_sees(
     assert "ASCEND_VISIBLE_DEVICES=1,2" in environment
 
 
-def test_two_chips_share_a_ring_unless_they_are_scattered(fleet, start, annotation):
+def test_two_chips_share_a_ring_unless_they_are_scattered(fleet, start, annotated):
     start(pod("three", 3), pod("pair", 2))
-    assert ids(eventually(lambda: annotation("pair"))) == [4, 5]
+    assert ids(annotated("pair")) == [4, 5]
     fleet.set("node1", scattered=True)
     start(pod("torn", 2, node="node1"))
-    assert ids(eventually(lambda: annotation("torn"))) == [0, 4]
+    assert ids(annotated("torn")) == [0, 4]
 
 
-def test_the_older_form_names_the_host_as_server(fleet, start, annotation, cluster):
+def test_the_older_form_names_the_host_as_server(fleet, start, annotated, cluster):
     fleet.set("node1", server_id="node-ip")
     start(pod("old", 1, node="node1"))
-    old = eventually(lambda: annotation("old"))
+    old = annotated("old")
     assert old["server_id"] == str(cluster.nodes[1].ip)
     assert "host_ip" not in old
 
 
-def test_an_address_that_can_not_be_read_is_minus_one(fleet, kubectl, start, annotation):
+def test_an_address_that_can_not_be_read_is_minus_one(fleet, kubectl, start, annotated):
     fleet.set("node0", device_ips={0: "-1"}, node_device_ips={0: "-1"})
     start(pod("blind", 1))
-    assert eventually(lambda: annotation("blind"))["devices"][0]["device_ip"] == "-1"
+    assert annotated("blind")["devices"][0]["device_ip"] == "-1"
     node = kubectl.get("node", "node0")["metadata"]["annotations"]
     assert json.loads(node["baseDeviceInfos"])["Ascend910-0"]["IP"] == "-1"
 
 
-def test_the_annotation_comes_after_the_container_started(fleet, start, annotation):
+def test_the_annotation_comes_after_the_container_started(fleet, start, annotation, annotated):
     fleet.set("node0", paused=True)
     time.sleep(PERIOD_S)  # a look that had begun may still end
     start(pod("late", 1))
     time.sleep(3 * PERIOD_S)
     assert annotation("late") is None
     fleet.set("node0", paused=False)
-    eventually(lambda: annotation("late"))
+    annotated("late")
 
 
-def test_a_dead_chip_is_withdrawn_and_reported(fleet, kubectl, start, annotation):
+def test_a_dead_chip_is_withdrawn_and_reported(fleet, kubectl, start, annotated):
     fleet.set("node0", unhealthy=[0, 1])
     fleet.wait()
     assert kubectl.get("node", "node0")["status"]["allocatable"][RESOURCE] == "6"
@@ -159,25 +157,31 @@ def test_a_dead_chip_is_withdrawn_and_reported(fleet, kubectl, start, annotation
     devices = json.loads(health["data"]["DeviceInfoCfg"])["DeviceInfo"]["DeviceList"]
     assert devices[f"{RESOURCE}-Unhealthy"] == "Ascend910-0,Ascend910-1"
     start(pod("survivor", 1))
-    assert ids(eventually(lambda: annotation("survivor"))) == [2]
+    assert ids(annotated("survivor")) == [2]
 
 
-def test_a_restarted_kubelet_gets_its_plugin_back(fleet, cluster, start, annotation):
+def test_a_restarted_kubelet_gets_its_plugin_back(fleet, cluster, start, annotated):
     log = cluster.processes.log(f"node0-{ACCOUNT}")
     start(pod("before", 1))
     told = log.read_text().count("telling the kubelet")
     cluster.restart("node0", "kubelet")
     # The node's status still shows the chips that the kubelet has forgotten.
-    eventually(lambda: log.read_text().count("telling the kubelet") > told)
+    wait_until(
+        "the plugin registers again",
+        lambda: log.read_text().count("telling the kubelet") > told,
+    )
     start(pod("after", 1))
-    assert ids(eventually(lambda: annotation("after"))) == [1]
+    assert ids(annotated("after")) == [1]
 
 
-def test_a_restarted_api_server_is_found_again(fleet, cluster, start, annotation):
+def test_a_restarted_api_server_is_found_again(fleet, cluster, start, annotated):
     log = cluster.processes.log(f"node0-{ACCOUNT}")
     failed = log.read_text().count("will try again")
     cluster.processes.stop("kube-apiserver")
-    eventually(lambda: log.read_text().count("will try again") > failed)
+    wait_until(
+        "the plugin misses the API server",
+        lambda: log.read_text().count("will try again") > failed,
+    )
     cluster.up()
     start(pod("later", 1))
-    assert ids(eventually(lambda: annotation("later"))) == [0]
+    assert ids(annotated("later")) == [0]

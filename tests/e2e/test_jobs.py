@@ -7,16 +7,15 @@ tested is who stops, who is replaced and where training goes on.
 import copy
 import json
 import re
-import subprocess
-import tempfile
-import time
 
 import pytest
 import yaml
 from demo import story
 from demo.__main__ import follow
-from demo.faults import kill_rank
+from demo.faults import kill_rank, stop_rank
 from demo.stage import EXAMPLES, remove_job
+from localcluster.pod_watch import PodWatch
+from operator_lab.waiting import wait_until
 
 DIGITS = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
 STEP = re.compile(r"^step:(\d+) ", re.MULTILINE)
@@ -39,15 +38,6 @@ def a_job(name, **spec):
     return job
 
 
-def wait_for(look, what, timeout_s=300):
-    """Poll until `look` returns something; what it last saw is the failure's message."""
-    deadline = time.monotonic() + timeout_s
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s"
-        time.sleep(0.2)
-    return seen
-
-
 class Run:
     """One job under test: what kubectl says of it."""
 
@@ -55,12 +45,8 @@ class Run:
         self.kubectl = cluster.kubectl
         self.name = job["metadata"]["name"]
         remove_job(cluster, self.name)
-        # How each container ended, also of pods that are soon deleted; a file takes it all.
-        command = ["get", "pods", "-l", f"efficientnet.dev/job-name={self.name}", "--watch"]
-        state = "{.status.containerStatuses[*].state.terminated}"
-        command += ["-o", f'jsonpath={{.metadata.name}}{{"\\t"}}{state}{{"\\n"}}']
-        self._ends = tempfile.TemporaryFile("w+")  # noqa: SIM115  `end` closes it
-        self._watch = subprocess.Popen(self.kubectl.argv(*command), stdout=self._ends)
+        # Also of pods that are soon deleted.
+        self.pods = PodWatch(self.kubectl, f"efficientnet.dev/job-name={self.name}")
         self.kubectl.apply(job)
 
     def status(self):
@@ -69,17 +55,19 @@ class Run:
     def step(self):
         return (self.status().get("progress") or {}).get("step") or 0
 
-    def wait_for_phase(self, phase, timeout_s=300):
+    def wait_until(self, what, probe, deadline_s=300):
+        """Wait until `probe` holds; the failure shows the job's status."""
+        return wait_until(
+            f"{self.name}: {what}", probe, deadline_s=deadline_s, pause_s=0.2, state=self.status
+        )
+
+    def wait_for_phase(self, phase, deadline_s=300):
         def look():
             status = self.status()
             assert status.get("phase") in {phase, *ON_THE_WAY}, status
             return status if status.get("phase") == phase else None
 
-        return wait_for(look, f"{self.name} {phase}", timeout_s)
-
-    def condition(self, kind):
-        conditions = self.status().get("conditions") or []
-        return next((c for c in conditions if c["type"] == kind), {})
+        return self.wait_until(phase, look, deadline_s)
 
     def steps(self, attempt):
         """The steps that an attempt logged, by the pod that holds its rank 0."""
@@ -87,23 +75,8 @@ class Run:
         first = json.loads(table["data"]["peers.json"])[0]
         return [int(s) for s in STEP.findall(self.kubectl("logs", first["pod"]))]
 
-    def terminations(self):
-        """Stop watching; return pod name to (exit code, termination message)."""
-        self._watch.terminate()
-        self._watch.wait()
-        self._ends.seek(0)
-        found = {}
-        for line in self._ends:
-            pod, _, text = line.rstrip("\n").partition("\t")
-            if text:
-                ended = json.loads(text)
-                found[pod] = (ended["exitCode"], ended.get("message", ""))
-        return found
-
     def end(self, cluster):
-        self._watch.kill()
-        self._watch.wait()
-        self._ends.close()
+        self.pods.close()
         remove_job(cluster, self.name)
 
 
@@ -135,7 +108,7 @@ def test_the_demos_job_learns_and_all_places_tell_one_story(equipped, run):
     assert [len(s["device"]) for s in servers] == [2, 2]
     ranks = [int(d["rank_id"]) for s in servers for d in s["device"]]
     assert ranks == [0, 1, 2, 3]
-    ended = job.terminations()
+    ended = job.pods.ends()
     assert {code for code, _ in ended.values()} == {0}
     reports = {r["rank"]: r for r in (json.loads(message) for _, message in ended.values())}
     assert sorted(reports) == [0, 1, 2, 3]
@@ -148,9 +121,9 @@ def test_the_demos_job_learns_and_all_places_tell_one_story(equipped, run):
 
 def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
     job = run(a_job("killed"))
-    wait_for(lambda: job.step() >= 25, "step 25")
+    job.wait_until("step 25", lambda: job.step() >= 25)
     kill_rank(job.kubectl, "killed-1-1")
-    wait_for(lambda: job.status().get("attempt") == 2, "attempt 2", 60)
+    job.wait_until("attempt 2", lambda: job.status().get("attempt") == 2, 60)
     status = job.wait_for_phase("Succeeded")
     assert (status["restarts"], status["chargedRestarts"]) == (1, 1)
     failure = status["failure"]
@@ -163,6 +136,30 @@ def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
     assert len(steps) == len(set(steps))
 
 
+def test_a_stopped_rank_stops_the_gang_at_one_step_with_a_checkpoint(run):
+    job = run(a_job("stopped"))
+    job.wait_until("step 12", lambda: job.step() >= 12)
+    stop_rank(job.kubectl, "stopped-1-1")
+    status = job.wait_for_phase("Succeeded")
+    assert status["attempt"] == 2
+    ended = job.pods.ends()
+    first = {name: ended[name] for name in ("stopped-1-0", "stopped-1-1")}
+    assert {code for code, _ in first.values()} == {143}, first
+    steps = {json.loads(message)["step"] for _, message in first.values()}
+    assert len(steps) == 1
+    stopped_at = steps.pop()
+    assert stopped_at >= 12
+    assert min(job.steps(2)) == stopped_at + 1
+
+
+def test_a_deleted_pod_is_not_charged(run):
+    job = run(a_job("deleted"))
+    job.wait_until("step 5", lambda: job.step() >= 5)
+    job.kubectl("delete", "pod", "deleted-1-0", "--wait=false")
+    status = job.wait_for_phase("Succeeded")
+    assert (status["restarts"], status.get("chargedRestarts", 0)) == (1, 0)
+
+
 def test_missing_data_fails_the_job_at_once(run):
     dataset = {**DIGITS["spec"]["dataset"], "path": "/data/none"}
     volume = {"volumes": [{"name": "d", **dataset.pop("volume")}]}
@@ -170,8 +167,7 @@ def test_missing_data_fails_the_job_at_once(run):
     container = {"name": "trainer", "volumeMounts": [{"name": "d", "mountPath": "/data"}]}
     template["spec"]["containers"] = [container]
     job = run(a_job("nodata", dataset=dataset, podTemplate=template))
-    wait_for(lambda: job.status().get("phase") == "Failed", "Failed", 120)
-    status = job.status()
+    status = job.wait_for_phase("Failed", 120)
     assert status["attempt"] == 1
     assert status["failure"]["exitCode"] == 3
     assert status["failure"]["reason"] == "BadData"

@@ -15,6 +15,7 @@ from localcluster.cluster import Cluster
 from localcluster.errors import ClusterError
 from localcluster.images import POD_TOOL, build_pod_tool
 from localcluster.kubectl import Kubectl
+from operator_lab.waiting import wait_until
 
 NAMESPACE = "local-cluster"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -55,15 +56,6 @@ def pod(name, node, args, **spec):
 def fetch(url):
     with urllib.request.urlopen(url, timeout=3) as answer:
         return answer.read().decode().strip()
-
-
-def eventually(check, timeout_s=20):
-    """Poll until `check` answers truth; its last answer is the message of the failure."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := check()):
-        assert time.monotonic() < deadline, f"still {answer!r} after {timeout_s} s"
-        time.sleep(0.1)
-    return answer
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +118,7 @@ def test_a_service_leads_to_pods_of_both_nodes(kubectl, addresses, from_here):
             found.add(from_here("fetch", url).strip())
         return found == {"here", "there"}
 
-    eventually(both_answered)
+    wait_until("both pods answer", both_answered)
     assert fetch(url) in found, "the host reaches Services too"
 
 
@@ -220,7 +212,10 @@ def test_a_daemon_of_ones_own_sees_the_nodes_files(cluster, tmp_path):
     script = "ls -d /var/lib/kubelet/device-plugins; echo $ROLE; exec sleep infinity"
     argv = ["sh", "-c", script]
     identity = cluster.run_in_node("node1", argv, name="own", env={"ROLE": "guest"}, log=log)
-    eventually(lambda: log.read_text() == "/var/lib/kubelet/device-plugins\nguest\n")
+    told = "/var/lib/kubelet/device-plugins\nguest\n"
+    wait_until(
+        "the process tells its mounts", lambda: log.read_text() == told, state=log.read_text
+    )
     assert cluster.run_in_node("node1", argv, name="own") == identity, "it runs already"
     node = cluster.nodes[1]
     same = [os.stat(f"/proc/{pid}/ns/mnt").st_ino for pid in (identity.pid, node.pid)]

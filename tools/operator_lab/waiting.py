@@ -15,14 +15,16 @@ def wait_until(
     probe: Callable[[], T],
     *,
     deadline_s: float = DEADLINE_S,
+    pause_s: float = PAUSE_S,
     state: Callable[[], object] | None = None,
 ) -> T:
     """Return the first truthy answer of ``probe``.
 
     Args:
         what: what is waited for, in words.
-        probe: asked every 50 ms.
+        probe: asked again and again.
         deadline_s: after which it is given up.
+        pause_s: between two questions.
         state: tells what is there instead, for the error; by default the last answer.
 
     Raises:
@@ -33,5 +35,5 @@ def wait_until(
         if time.monotonic() > ends:
             found = state() if state else answer
             raise AssertionError(f"not within {deadline_s:g} s: {what}; found: {found}")
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)
     return answer
