@@ -111,6 +111,7 @@ def _build_dataset(share: Share, config: TrainerConfig, is_training: bool) -> tf
     dataset = _read_records(share, config, is_training)
     labels = _label_range(config)
 
+    @tf.autograph.experimental.do_not_convert  # plain TensorFlow; reading its source takes seconds
     def prepare(
         path: tf.Tensor, index: tf.Tensor, serialized: tf.Tensor
     ) -> Tuple[tf.Tensor, tf.Tensor]:
@@ -132,6 +133,7 @@ def _read_records(share: Share, config: TrainerConfig, is_training: bool) -> tf.
     if is_training:
         files = files.shuffle(len(share.paths), seed=config.random_seed).repeat()
 
+    @tf.autograph.experimental.do_not_convert
     def read(path: tf.Tensor, first_record: tf.Tensor) -> tf.data.Dataset:
         dataset = tf.data.TFRecordDataset(path).enumerate()
         if share.num_shards > 1:

@@ -5,6 +5,7 @@ from typing import Any, List
 import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer.config import TrainerConfig
+from efficientnet_trainer.moving_average import MovingAverage
 
 RMSPROP_DECAY = 0.9
 RMSPROP_EPSILON = 0.001
@@ -32,8 +33,8 @@ def averaged_variables() -> List[Any]:
     """List the graph's variables that have a moving average, sorted by name.
 
     These are the trainables and the statistics of batch normalisation; not the slots,
-    whose names only contain those of the statistics.  Ranks average them in a collective
-    each, so the order has to be the same in every process.
+    whose names only contain those of the statistics.  Collectives are numbered as the graph
+    is built, so the order has to be the same in every process.
     """
     found = {v.op.name: v for v in tf.trainable_variables()}
     for variable in tf.global_variables():
@@ -42,9 +43,9 @@ def averaged_variables() -> List[Any]:
     return [found[name] for name in sorted(found)]
 
 
-def moving_average(decay: float, global_step: Any = None) -> tf.train.ExponentialMovingAverage:
+def moving_average(decay: float, global_step: Any = None) -> MovingAverage:
     """Make the average; early on it follows faster, by (1 + step) / (10 + step)."""
-    return tf.train.ExponentialMovingAverage(decay, num_updates=global_step)
+    return MovingAverage(decay, num_updates=global_step)
 
 
 def build_train_op(

@@ -1,4 +1,4 @@
-"""Gradients that go through one collective end where they belong, as their mean."""
+"""Gradients and statistics that go through one collective end where they belong, as their mean."""
 
 import json
 import os
@@ -12,6 +12,7 @@ pytestmark = pytest.mark.timeout(120)
 RANK = """
 import sys
 import tensorflow.compat.v1 as tf
+from efficientnet_trainer.optimizer import moving_average
 from efficientnet_trainer.packed_all_reduce import pack_gradients
 
 own = float(sys.argv[1]) + 1
@@ -26,11 +27,18 @@ def model_fn(features, labels, mode):
     pack_gradients(tf.distribute.get_strategy(), 2)
     optimizer = tf.train.GradientDescentOptimizer(1.0)
     train_op = optimizer.minimize(loss, tf.train.get_or_create_global_step())
+    # As batch normalisation keeps its statistics: each rank its own.
+    d = tf.get_variable("d", [2], initializer=tf.zeros_initializer(), trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.MEAN)
+    with tf.control_dependencies([train_op, d.assign([own, 10 * own])]):
+        train_op = moving_average(0.75).apply([a, d])
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, training_hooks=[Show()])
 
 class Show(tf.train.SessionRunHook):
     def end(self, session):
-        variables = {v.op.name: v for v in tf.trainable_variables()}
+        variables = {v.op.name: v for v in tf.global_variables()}
+        del variables["global_step"], variables["d"]
         print({name: session.run(v).ravel().tolist() for name, v in sorted(variables.items())})
 
 def input_fn():
@@ -45,7 +53,7 @@ tf.estimator.train_and_evaluate(
 """
 
 
-def test_two_ranks_apply_the_mean_of_their_gradients(tmp_path, free_port):
+def test_two_ranks_apply_the_means_of_their_gradients_and_statistics(tmp_path, free_port):
     workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     ranks = []
     for rank in range(2):
@@ -58,9 +66,17 @@ def test_two_ranks_apply_the_mean_of_their_gradients(tmp_path, free_port):
                 stderr=subprocess.DEVNULL,
             )
         )
-    # The ranks' factors are 1 and 2; gradients are averaged and taken off zeros.
-    want = {"a": [-1.5, -3.0], "b": [-15.0, -30.0, -45.0], "c": [-7.5, -10.5]}
+    # The ranks' factors are 1 and 2; gradients are averaged and taken off zeros. A moving
+    # average takes a quarter of the way to the ranks' mean.
+    average = "ExponentialMovingAverage"
+    want = {
+        "a": [-1.5, -3.0],
+        f"a/{average}": [-0.375, -0.75],
+        "b": [-15.0, -30.0, -45.0],
+        "c": [-7.5, -10.5],
+        f"d/{average}": [0.375, 3.75],
+    }
     for rank in ranks:
         output, _ = rank.communicate(timeout=100)
         assert rank.returncode == 0
-        assert output.decode().strip() == str(want)
+        assert output.decode().strip() == str(dict(sorted(want.items())))
