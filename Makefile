@@ -9,16 +9,17 @@ PYTHON := operator/.venv/bin/python
 PYTEST := operator/.venv/bin/pytest
 RUFF := operator/.venv/bin/ruff
 TRAINER_PYTEST := trainer/.venv/bin/pytest --rootdir . -c trainer/pyproject.toml
+BENCH := PYTHONPATH=tools uv run --locked --project operator --group bench python
 CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-python demo test test-unit test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
-	helm-path kubectl-path kubeconfig bench
+	helm-path kubectl-path kubeconfig bench-idle bench-gang
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (packages, uv, Go), build the cluster's binaries
 	@tools/setup.sh all
@@ -45,6 +46,12 @@ test-deploy: setup ## chart, manifests and images
 
 test-e2e: setup ## jobs on real kubelets
 	$(PYTEST) tests/e2e -q
+
+bench-idle: setup ## measure what an operator costs that has little to do
+	$(BENCH) tests/bench/operator_idle.py
+
+bench-gang: setup ## measure table, restart and stop of a gang; needs the cluster of `make demo`
+	$(BENCH) tests/bench/gang_times.py --name $(NAME)
 
 lint: setup-python ## ruff and the import rules
 	$(RUFF) check operator tools tests trainer

@@ -1,111 +1,38 @@
 """Measure a gang's times on a local cluster that `make demo` left.
 
 From the last allocation to the table in every container; from a killed rank to
-the next attempt's pods and first step; a stop by SIGTERM.
+the next attempt's pods and first step; from SIGTERM to one rank to the end of
+all.  The floor of the table's way is the kubelet's: a ConfigMap is changed, its
+pod is nudged, and the pod itself looks for the change; no operator, one pod.
 
-    PYTHONPATH=tools operator/.venv/bin/python tests/bench/gang_times.py --name dev
-
-Writes a table and build/bench/gang_times.json.  The floor of the table's way is
-one request to the API server, measured in the same run.
+    make bench-gang
 """
 
 import argparse
 import json
 import re
-import subprocess
-import threading
+import sys
 import time
 from datetime import datetime
-from pathlib import Path
 
 import yaml
 from ascend_sim.annotations import CONFIGURATION
 from demo.faults import kill_rank, stop_rank
 from demo.stage import EXAMPLES, remove_job
 from localcluster.cluster import Cluster
+from localcluster.pod_watch import PodWatch
+from operator_lab.waiting import wait_until
+from reporting import Figures, report
 
-OUT = Path("build/bench")
 NAME = "bench"
+RANKS = 4
+DEADLINE_S = 240
+DIGITS = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
+BARS_S = {"table": 2.0, "pods": 15.0}
 
 
-class PodWatch:
-    """Every state of the job's pods with the time at which it arrived here."""
-
-    def __init__(self, cluster):
-        command = ["get", "pods", "-l", f"efficientnet.dev/job-name={NAME}"]
-        command += ["--watch", "-o", "json"]
-        self._process = subprocess.Popen(
-            cluster.kubectl.argv(*command), stdout=subprocess.PIPE, text=True
-        )
-        self.seen = []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        text = ""
-        decoder = json.JSONDecoder()
-        for line in self._process.stdout:
-            text += line
-            if line.rstrip() == "}":
-                pod, _ = decoder.raw_decode(text)
-                self.seen.append((time.time(), pod))
-                text = ""
-
-    def first(self, attempt, holds):
-        """Return when each pod of an attempt first met a condition."""
-        found = {}
-        for at, pod in list(self.seen):
-            if pod["metadata"]["labels"]["efficientnet.dev/attempt"] == str(attempt) and holds(
-                pod
-            ):
-                found.setdefault(pod["metadata"]["name"], at)
-        return found
-
-    def close(self):
-        self._process.terminate()
-        self._process.wait()
-
-
-def is_allocated(pod):
-    return CONFIGURATION in pod["metadata"].get("annotations", {})
-
-
-def poll(look, timeout_s=240):
-    deadline = time.monotonic() + timeout_s
-    while not (seen := look()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {timeout_s} s")
-        time.sleep(0.1)
-    return seen
-
-
-def status_of(cluster):
-    return cluster.kubectl.get("enj", NAME).get("status") or {}
-
-
-def table_times(cluster, attempt, ranks):
-    """Return when each launcher had the complete table, from the log's own times."""
-    times = {}
-    for index in range(ranks):
-        log = cluster.kubectl("logs", f"{NAME}-{attempt}-{index}", "--timestamps")
-        line = next((x for x in log.splitlines() if "rank table complete" in x), None)
-        if line is None:
-            return None
-        times[index] = datetime.fromisoformat(re.sub(r"\.(\d{6})\d*", r".\1", line.split()[0]))
-    return {index: at.timestamp() for index, at in times.items()}
-
-
-def first_steps(cluster, attempt):
-    """Return the steps logged so far by the pod that holds rank 0."""
-    table = cluster.kubectl.get("configmap", f"{NAME}-{attempt}-rank-table")["data"]
-    peers = json.loads(table["peers.json"])
-    if not peers:
-        return []
-    log = cluster.kubectl("logs", peers[0]["pod"])
-    return re.findall(r"^step:(\d+) ", log, re.MULTILINE)
-
-
-def measure(cluster):
-    job = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
+def a_job():
+    job = json.loads(json.dumps(DIGITS))
     job["metadata"]["name"] = NAME
     job["spec"]["training"] |= {
         "mode": "Train",
@@ -113,61 +40,184 @@ def measure(cluster):
         "saveCheckpointsSteps": 5,
         "extraArgs": ["--log_steps=1"],
     }
-    remove_job(cluster, NAME)
-    started = time.monotonic()
-    for _ in range(10):
-        cluster.kubectl("get", "--raw", "/readyz")
-    floor_s = (time.monotonic() - started) / 10
-    watch = PodWatch(cluster)
+    del job["spec"]["training"]["stepsPerEval"]
+    return job
+
+
+def status_of(cluster):
+    return cluster.kubectl.get("enj", NAME).get("status") or {}
+
+
+def wait(what, probe):
+    return wait_until(what, probe, deadline_s=DEADLINE_S, pause_s=0.1)
+
+
+def wait_for_step(cluster, step):
+    wait(f"step {step}", lambda: (status_of(cluster).get("progress") or {}).get("step", 0) >= step)
+
+
+def of_attempt(attempt, holds):
+    label = "efficientnet.dev/attempt"
+    return lambda pod: pod["metadata"]["labels"][label] == str(attempt) and holds(pod)
+
+
+def is_allocated(pod):
+    return CONFIGURATION in pod["metadata"].get("annotations", {})
+
+
+def seconds(stamp):
+    """Return a log line's time (RFC 3339, nanoseconds) as seconds since the epoch."""
+    return datetime.fromisoformat(re.sub(r"\.(\d{6})\d*", r".\1", stamp)).timestamp()
+
+
+def log_times(cluster, pod, words):
+    """Return the times of the lines of a pod's log that hold some words."""
+    log = cluster.kubectl("logs", pod, "--timestamps")
+    return [seconds(line.split()[0]) for line in log.splitlines() if words in line]
+
+
+def measure_kubelet(cluster, rounds=5):
+    """Return the seconds from a changed, nudged ConfigMap to its sight in the container."""
+    shell = "old=; while :; do new=$(cat /t/v); [ $new = $old- ] || echo saw $new; old=$new-"
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "floor"},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [
+                {
+                    "name": "look",
+                    "image": DIGITS["spec"]["image"],
+                    "imagePullPolicy": "Never",
+                    "command": ["sh", "-c", f"{shell}; sleep 0.02; done"],
+                    "volumeMounts": [{"name": "t", "mountPath": "/t"}],
+                }
+            ],
+            "volumes": [{"name": "t", "configMap": {"name": "floor"}}],
+        },
+    }
+    values = []
+    cluster.kubectl.apply(config_map(0), pod)
     try:
-        cluster.kubectl.apply(job)
-        tables = poll(
-            lambda: status_of(cluster).get("phase") == "Running" and table_times(cluster, 1, 4)
-        )
-        allocated = max(watch.first(1, is_allocated).values())
-        result = {
-            "kubectl_request_s": floor_s,
-            "allocation_to_table_s": {i: at - allocated for i, at in sorted(tables.items())},
-        }
-        poll(lambda: (status_of(cluster).get("progress") or {}).get("step", 0) >= 7)
+        wait("the pod of the floor", lambda: "saw 0" in log_of_floor(cluster))
+        for number in range(1, rounds + 1):
+            cluster.kubectl.apply(config_map(number))
+            wrote = time.time()
+            cluster.kubectl("annotate", "pod", "floor", f"nudge={number}", "--overwrite")
+            words = f"saw {number}"
+            at = wait(words, lambda words=words: log_times(cluster, "floor", words))
+            values.append(at[0] - wrote)
+    finally:
+        cluster.kubectl("delete", "pod/floor", "configmap/floor", "--ignore-not-found")
+    return values
+
+
+def config_map(number):
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "floor"},
+        "data": {"v": str(number)},
+    }
+
+
+def log_of_floor(cluster):
+    phase = cluster.kubectl.get("pod", "floor")["status"]["phase"]
+    return cluster.kubectl("logs", "floor") if phase == "Running" else ""
+
+
+def measure_tables(cluster, rounds):
+    """Return, over all rounds and ranks, the seconds from the last allocation to the table."""
+    values = []
+    for number in range(rounds):
+        watch = start(cluster)
+        try:
+            values += table_seconds(cluster, watch)
+            print(f"table, round {number + 1} of {rounds}: {max(values[-RANKS:]):.2f} s")
+        finally:
+            watch.close()
+            remove_job(cluster, NAME)
+    return values
+
+
+def start(cluster):
+    remove_job(cluster, NAME)
+    watch = PodWatch(cluster.kubectl, f"efficientnet.dev/job-name={NAME}")
+    cluster.kubectl.apply(a_job())
+    return watch
+
+
+def table_seconds(cluster, watch):
+    wait("all ranks run", lambda: status_of(cluster).get("phase") == "Running")
+    allocated = max(watch.first_times(is_allocated).values())
+    pods = [f"{NAME}-1-{index}" for index in range(RANKS)]
+    return [log_times(cluster, pod, "rank table complete")[0] - allocated for pod in pods]
+
+
+def measure_failures(cluster):
+    """Kill a rank, then stop one; return the seconds of both and what the stop left."""
+    watch = start(cluster)
+    try:
+        wait_for_step(cluster, 7)
         killed = time.time()
         kill_rank(cluster.kubectl, f"{NAME}-1-3")
-        poll(lambda: len(watch.first(2, bool)) == 4, 60)
-        result["kill_to_pods_s"] = max(watch.first(2, bool).values()) - killed
-        poll(lambda: first_steps(cluster, 2))
-        result["kill_to_step_s"] = time.time() - killed
-        steps = first_steps(cluster, 2)
-        result["first_step_of_attempt_2"] = int(steps[0])
-        poll(
-            lambda: (status_of(cluster).get("progress") or {}).get("step", 0) >= int(steps[0]) + 3
-        )
+        created = of_attempt(2, bool)
+        wait("the next pods", lambda: len(watch.first_times(created)) == RANKS)
+        pods_s = max(watch.first_times(created).values()) - killed
+        step_at, step = wait("a step of attempt 2", lambda: first_step(cluster, 2))
+        wait_for_step(cluster, step + 3)
         stopped = time.time()
         stop_rank(cluster.kubectl, f"{NAME}-2-2")
-        poll(lambda: len(watch.first(2, lambda p: p["status"]["phase"] == "Failed")) == 4, 60)
-        ends = [
-            c["state"]["terminated"]
-            for _, pod in watch.seen
-            for c in pod["status"].get("containerStatuses") or []
-            if pod["metadata"]["name"].startswith(f"{NAME}-2-") and "terminated" in c["state"]
-        ]
-        result["stop_codes"] = sorted({e["exitCode"] for e in ends})
-        result["stop_steps"] = sorted({json.loads(e["message"])["step"] for e in ends})
-        result["stop_to_exit_s"] = time.time() - stopped
-        return result
+        ended = of_attempt(2, lambda pod: pod["status"]["phase"] == "Failed")
+        wait("the stop", lambda: len(watch.first_times(ended)) == RANKS)
+        exit_s = max(watch.first_times(ended).values()) - stopped
+        ends = [end for pod, end in watch.ends().items() if pod.startswith(f"{NAME}-2-")]
     finally:
         watch.close()
         remove_job(cluster, NAME)
+    facts = {
+        "first step of attempt 2": step,
+        "exit codes after SIGTERM to one rank": sorted({code for code, _ in ends}),
+        "steps at which the ranks stopped": sorted({json.loads(text)["step"] for _, text in ends}),
+    }
+    return (pods_s, step_at - killed, exit_s), facts
+
+
+def first_step(cluster, attempt):
+    """Return when rank 0 of an attempt logged its first step, and which; None before that."""
+    table = cluster.kubectl.get("configmap", f"{NAME}-{attempt}-rank-table")["data"]
+    peers = json.loads(table.get("peers.json") or "[]")
+    if not peers:
+        return None
+    log = cluster.kubectl("logs", peers[0]["pod"], "--timestamps")
+    found = re.search(r"^(\S+) step:(\d+) ", log, re.MULTILINE)
+    return (seconds(found[1]), int(found[2])) if found else None
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", default="dev")
-    result = measure(Cluster(parser.parse_args().name))
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "gang_times.json").write_text(json.dumps(result, indent=2) + "\n")
-    for key, value in result.items():
-        print(f"{key:28} {value}")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--name", default="dev", help="the cluster (default: dev)")
+    parser.add_argument("--rounds", type=int, default=3, help="gangs started for the table's way")
+    arguments = parser.parse_args()
+    cluster = Cluster(arguments.name)
+    kubelet = Figures("kubelet alone: change to container, s", measure_kubelet(cluster))
+    tables = measure_tables(cluster, arguments.rounds)
+    (pods_s, step_s, exit_s), facts = measure_failures(cluster)
+    rows = [
+        kubelet,
+        Figures(
+            "last allocation to table in each container, s",
+            tables,
+            BARS_S["table"],
+            kubelet.median,
+        ),
+        Figures("kill to the next attempt's pods, s", [pods_s], BARS_S["pods"]),
+        Figures("kill to its first step, s", [step_s]),
+        Figures("SIGTERM to one rank to the end of all, s", [exit_s]),
+    ]
+    return 0 if report("gang-times", rows, facts) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

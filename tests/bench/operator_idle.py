@@ -4,19 +4,15 @@ A real process against a real API server, with one Running job of four ranks
 whose rank 0 makes a step each second, so that each look at its progress is a
 write of its status. Bars: under 1 % of a core, under 150 MB.
 
-    PYTHONPATH=tools operator/.venv/bin/python tests/bench/operator_idle.py [--seconds 60]
-
-Prints a table, writes build/bench/operator-idle.json, exits 1 above a bar.
+    make bench-idle
 """
 
 import argparse
-import json
 import os
 import re
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from localcluster.control_plane import ControlPlane
@@ -25,10 +21,8 @@ from operator_lab.identity import install, write_operator_kubeconfig
 from operator_lab.job import Job
 from operator_lab.process import OperatorProcess
 from operator_lab.trainer import serving_progress, take_address
+from reporting import Figures, report
 
-ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "build/bench/operator-idle.json"
-BARS = {"cpu_percent": 1.0, "rss_mb": 150.0}
 SETTLE_S = 5.0
 """Between Running and the first reading: what the start left to do is no idling."""
 
@@ -47,11 +41,12 @@ def main() -> int:
                 figures = measure(operator, api, seconds)
             finally:
                 operator.kill()
-    report(figures)
-    return 0 if all(figures[name] < bar for name, bar in BARS.items()) else 1
+    return 0 if report("operator-idle", *figures) else 1
 
 
-def measure(operator: OperatorProcess, api: Api, seconds: float) -> dict[str, float]:
+def measure(
+    operator: OperatorProcess, api: Api, seconds: float
+) -> tuple[list[Figures], dict[str, object]]:
     began = time.monotonic()
 
     def progress() -> dict[str, object]:
@@ -70,15 +65,12 @@ def measure(operator: OperatorProcess, api: Api, seconds: float) -> dict[str, fl
         time.sleep(seconds)
         took_s = time.monotonic() - start
         used_s = cpu_seconds(operator.pid) - cpu_s
-        return {
-            "cpu_percent": 100 * used_s / took_s,
-            "cpu_seconds": used_s,
-            "seconds": took_s,
-            "rss_mb": memory_mb(operator.pid, "VmRSS"),
-            "rss_peak_mb": memory_mb(operator.pid, "VmHWM"),
-            "steps_seen": step_of(job) - steps,
-            "load_1min": os.getloadavg()[0],
-        }
+        rows = [
+            Figures("CPU, % of a core", [100 * used_s / took_s], bar=1),
+            Figures("resident memory, MB", [memory_mb(operator.pid, "VmRSS")], bar=150),
+            Figures("largest resident memory, MB", [memory_mb(operator.pid, "VmHWM")]),
+        ]
+        return rows, {"seconds": round(took_s, 1), "steps seen": step_of(job) - steps}
 
 
 def step_of(job: Job) -> int:
@@ -95,17 +87,6 @@ def memory_mb(pid: int, name: str) -> float:
     """Return one figure of /proc/PID/status in MB of 10^6 bytes."""
     found = re.search(rf"^{name}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.M)
     return int(found[1]) * 1024 / 1e6
-
-
-def report(figures: dict[str, float]) -> None:
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    measured = {"measured": datetime.now(UTC).isoformat(), "cores": os.cpu_count()}
-    OUTPUT.write_text(json.dumps({**measured, "figures": figures, "bars": BARS}, indent=1) + "\n")
-    print(f"{'figure':<14}{'value':>10}  bar")
-    for name, value in figures.items():
-        bar = f"under {BARS[name]:g}" if name in BARS else ""
-        print(f"{name:<14}{value:>10.2f}  {bar}".rstrip())
-    print(f"written to {OUTPUT.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def equipped(cluster: Cluster) -> Cluster:
     """The cluster as `make demo` prepares it: images, NPUs, data, operator."""
-    stage.equip(cluster, stage.build_images())
+    archives = stage.build_images()
+    stage.equip(cluster, archives)
     stage.prepare_data(cluster)
-    stage.install_operator(cluster)
+    stage.install_operator(cluster, archives)
     return cluster

@@ -45,7 +45,7 @@ def run(name: str) -> None:
     stage.equip(cluster, archives)
     stage.prepare_data(cluster)
     say("helm install of the operator")
-    stage.install_operator(cluster)
+    stage.install_operator(cluster, archives)
     stage.remove_job(cluster, JOB)
     manifest = stage.EXAMPLES / f"{JOB}.yaml"
     say(f"kubectl apply -f {manifest.relative_to(stage.ROOT)} (about 5 min on 2 cores)")

@@ -48,8 +48,9 @@ def equip(cluster: Cluster, archives: list[str]) -> None:
     Fleet(cluster).start(period_s=1.0)
 
 
-def install_operator(cluster: Cluster) -> None:
+def install_operator(cluster: Cluster, archives: list[str]) -> None:
     """Install the chart, or upgrade to the images as they are now."""
+    image_hash = next(Path(a).stem for a in archives if Path(a).name.startswith("operator-"))
     helm = subprocess.run(
         [ROOT / "tools/binaries.sh", "path", "helm"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()
@@ -59,7 +60,7 @@ def install_operator(cluster: Cluster) -> None:
         "image.pullPolicy": "Never",
         "progressIntervalSeconds": "2",
         # The tag stays the same, so this alone tells a changed image from the old one.
-        "podAnnotations.demo/image": _image_hash(cluster),
+        "podAnnotations.demo/image": image_hash,
     }
     command = [helm, "upgrade", "--install", "efficientnet-operator"]
     command += [str(ROOT / "charts/efficientnet-operator"), "--namespace", NAMESPACE]
@@ -71,16 +72,6 @@ def install_operator(cluster: Cluster) -> None:
     if done.returncode:
         pods = cluster.kubectl("get", "pods", "-n", NAMESPACE, "-o", "wide")
         raise DemoError(f"helm could not install the operator: {done.stderr.strip()}\n{pods}")
-
-
-def _image_hash(cluster: Cluster) -> str:
-    newest = max(_archives("operator"), key=lambda p: p.stat().st_mtime)
-    return newest.stem.rsplit("-", 1)[1]
-
-
-def _archives(kind: str) -> list[Path]:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return list((cache / "efficientnet-operator" / "images").glob(f"{kind}-*.tar"))
 
 
 def prepare_data(cluster: Cluster) -> None:
