@@ -26,6 +26,7 @@ CALLS = {
     ("kube/execute.py", "_resolve_conflict", "get"): {("get", kind) for kind in CHILDREN},
     ("kube/execute.py", "_patch", "merge_patch"): {("patch", "/pods"), ("patch", "/configmaps")},
     ("kube/execute.py", "_delete", "delete"): {("delete", "/pods")},
+    ("kube/execute.py", "_delete_job", "delete"): {("delete", JOBS)},
     ("kube/execute.py", "_tell", "create"): {("create", "/events")},
     ("kube/observe.py", "_ask_node", "get"): {("get", "/nodes")},
 }

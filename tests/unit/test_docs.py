@@ -100,8 +100,8 @@ REASON_ARGUMENT = {
     "Violation": 0,
     "Refusal": 0,
     "Event": 1,
-    "_fail": 2,
-    "_finish": 2,
+    "fail_job": 2,
+    "finish_job": 2,
     "record_attempt": 0,
 }
 
@@ -119,7 +119,7 @@ def reasons_in(source):
             targets = {ast.unparse(t) for t in node.targets}
             if targets & {"reason", "failure['reason']"}:
                 found |= literals(node.value)
-            if "REASONS" in targets:
+            if targets & {"REASONS", "DEADLINE_EXCEEDED", "PENDING_DEADLINE_EXCEEDED"}:
                 found |= literals(node.value)
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
@@ -140,6 +140,7 @@ def test_reasons_are_found_in_code():
         "WaitingForRanks",  # chosen by an if, assigned first
         "PodDeleted",  # in a dict
         "BackoffLimitExceeded",
+        "DeadlineExceeded",  # in a constant
         "BadData",  # by exit code
     } <= reasons_of_core()
 

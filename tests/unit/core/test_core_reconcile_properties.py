@@ -62,7 +62,17 @@ JOBS = st.builds(
     a_job,
     st.sampled_from([2, 4]),
     accelerator=st.sampled_from(["CPU", "Ascend910"]),
-    runPolicy=st.fixed_dictionaries({"suspend": st.booleans(), "backoffLimit": st.integers(0, 2)}),
+    runPolicy=st.fixed_dictionaries(
+        {"suspend": st.booleans(), "backoffLimit": st.integers(0, 2)},
+        optional={
+            "activeDeadlineSeconds": st.integers(1, 120),
+            "pendingDeadlineSeconds": st.integers(1, 120),
+            "ttlSecondsAfterFinished": st.integers(0, 120),
+            "failurePolicy": st.sampled_from(["FailJob", "Restart", "RestartUncharged"]).map(
+                lambda action: {"rules": [{"action": action, "onReasons": ["Error", "Evicted"]}]}
+            ),
+        },
+    ),
 )
 
 

@@ -63,22 +63,21 @@ class RunPolicy(ApiModel):
     """Restarts of the gang after failures before the job is Failed. Evictions, deletions and lost
     nodes are not counted."""
     active_deadline_seconds: Seconds | None = None
-    """Seconds from the start of the first attempt until the job is Failed with
-    DeadlineExceeded. When unset, no limit. Not acted on yet."""
+    """Seconds from the start of the job, or from its last resume, until it is Failed with
+    DeadlineExceeded. When unset, no limit."""
     pending_deadline_seconds: Seconds | None = None
-    """Seconds an attempt may wait for its pods and NPUs before the job is Failed. When unset,
-    no limit. Not acted on yet."""
+    """Seconds an attempt may take until all its ranks run; then its pods are given back and
+    tried again after a delay, uncharged. When unset, no limit."""
     progress_deadline_seconds: Seconds | None = None
     """Seconds without a step or an evaluated batch, after the first step, before the gang is
     restarted. When unset, no limit. Not acted on yet."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=315_360_000)] | None = None
-    """Seconds after the end until the job is deleted with all it owns. When unset, it is kept.
-    Not acted on yet."""
+    """Seconds after the end until the job is deleted with all it owns. When unset, it is kept."""
     clean_pod_policy: Literal["None", "Running", "All"] = "Running"
     """Pods deleted at the end: none, those still running, or all; finished pods keep their logs.
     """
     failure_policy: FailurePolicy = FailurePolicy()
-    """Exceptions from the usual handling of failures. Not acted on yet."""
+    """Exceptions from the usual handling of failures."""
     managed_by: Annotated[
         str,
         Field(

@@ -44,6 +44,7 @@ class Draft:
     events: list[Event] = field(default_factory=list)
     requeue_s: float | None = None
     poll_progress: bool = False
+    delete_job: bool = False
     waits_for: str = ""
 
     @classmethod
@@ -115,9 +116,11 @@ class Draft:
         """Note what has to happen next, and when to look even if nothing is heard."""
         self.waits_for = what
         if requeue_s is not None:
-            self.requeue_s = (
-                requeue_s if self.requeue_s is None else min(self.requeue_s, requeue_s)
-            )
+            self.look_again(requeue_s)
+
+    def look_again(self, after_s: float) -> None:
+        """Have the job looked at after so many seconds, or earlier if that was said before."""
+        self.requeue_s = after_s if self.requeue_s is None else min(self.requeue_s, after_s)
 
     def delete(self, pod: PodView, grace_s: int | None = None) -> None:
         """Delete a pod, unless it is on its way out already."""
@@ -155,6 +158,7 @@ class Draft:
             events=(*self.events, *self._condition_events()),
             requeue_s=self.requeue_s,
             poll_progress=self.poll_progress,
+            delete_job=self.delete_job,
             waits_for=self.waits_for,
         )
 

@@ -41,16 +41,21 @@ class Outcome(Enum):
 
     DISRUPTED = "restarted, uncharged"
     FAILED = "restarted, charged"
+    FORGIVEN = "restarted, uncharged by a rule of the job"
     PERMANENT = "not restarted"
     UNDECIDED = "reports are still coming in"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of an attempt and the failure that explains it (as status.failure)."""
+    """The outcome of an attempt and the failure that explains it (as status.failure).
+
+    ``rule`` names the rule of the job that decided, if one did.
+    """
 
     outcome: Outcome
     failure: dict[str, Any]
+    rule: str = ""
 
 
 def parse_report(message: str) -> dict[str, Any]:

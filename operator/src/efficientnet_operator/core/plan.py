@@ -2,7 +2,7 @@
 
 Status first where the attempt or a terminal state changes (it must be known
 before anything is done about it), then deletes, creates, updates and patches,
-other status, events.
+other status, events; last, the job itself.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Plan:
         events: transitions to tell of.
         requeue_s: look again after so many seconds even if nothing happens.
         poll_progress: ask rank 0 how far it is.
+        delete_job: delete the job itself, and with it all that it owns.
         waits_for: in words, what has to happen next.
     """
 
@@ -64,4 +65,5 @@ class Plan:
     events: tuple[Event, ...] = ()
     requeue_s: float | None = None
     poll_progress: bool = False
+    delete_job: bool = False
     waits_for: str = field(default="", compare=False)

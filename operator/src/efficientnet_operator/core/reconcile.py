@@ -10,12 +10,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from efficientnet_operator.api.run_policy import MANAGER
-from efficientnet_operator.core.conditions import format_time
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.stages.clearing import clear_older_pods, wait_for_back_off
 from efficientnet_operator.core.stages.creating import create_children
-from efficientnet_operator.core.stages.judging import FAILURE_GRACE_S, judge_attempt
+from efficientnet_operator.core.stages.finishing import clean_up
+from efficientnet_operator.core.stages.judging import judge_attempt
+from efficientnet_operator.core.stages.limiting import limit_active_time, limit_pending_time
 from efficientnet_operator.core.stages.publishing import publish_table
 from efficientnet_operator.core.stages.running import watch_running
 from efficientnet_operator.core.stages.scheduling import watch_scheduling
@@ -26,6 +27,7 @@ Stage = Callable[[Draft], bool]
 STAGES: tuple[Stage, ...] = (
     suspend,
     judge_attempt,
+    limit_active_time,
     clear_older_pods,
     wait_for_back_off,
     create_children,
@@ -52,6 +54,9 @@ def reconcile(view: View, now: datetime) -> Plan:
         for stage in STAGES:
             if stage(draft):
                 break
+    if not draft.finished:
+        # Last, so that the conditions say what is waited for now.
+        limit_pending_time(draft)
     if draft.finished:
         clean_up(draft)
     return draft.to_plan()
@@ -62,16 +67,5 @@ def _begin_first_attempt(draft: Draft) -> None:
         return
     draft.status["attempt"] = 1
     draft.status["restarts"] = 0
-    draft.status["startTime"] = format_time(draft.now)
     draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
     draft.status_first = True
-
-
-def clean_up(draft: Draft) -> None:
-    """Delete the pods that ``cleanPodPolicy`` does not keep; create nothing, ever again."""
-    policy = draft.spec.run_policy.clean_pod_policy
-    grace = FAILURE_GRACE_S if draft.conditions.is_true("Failed") else None
-    for pod in draft.own_pods:
-        if policy == "All" or (policy == "Running" and not pod.finished):
-            draft.delete(pod, grace)
-    draft.waits_for = "nothing: the job is finished"

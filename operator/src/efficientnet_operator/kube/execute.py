@@ -77,6 +77,8 @@ class Executor:
         if not plan.status_first:
             await self._apply_status(plan, job)
         await self._all(self._tell(e, job) for e in plan.events)
+        if plan.delete_job:
+            await self._delete_job(job)
 
     async def _all(self, calls: Iterable[Awaitable[Any]]) -> None:
         """Run calls side by side; the first error is raised after all have ended."""
@@ -131,6 +133,18 @@ class Executor:
             return
         if answer.get("kind") == "Pod":
             self._memory.pods.put(answer)
+
+    async def _delete_job(self, job: JobRef) -> None:
+        """Delete the job as it was observed: one that was changed meanwhile is looked at again."""
+        known = self._memory.jobs[(job.namespace, job.name)]["metadata"]
+        preconditions = {"uid": job.uid, "resourceVersion": known["resourceVersion"]}
+        options = {"preconditions": preconditions, "propagationPolicy": "Background"}
+        try:
+            await self._client.delete(job_path(job.namespace, job.name), options)
+        except ApiError as error:
+            if error.status in {CONFLICT, NOT_FOUND}:
+                raise StaleViewError(str(error)) from error
+            raise
 
     async def _create(self, document: Mapping[str, Any], job: JobRef) -> bool:
         """Create one child; return whether it stands now, as ours."""

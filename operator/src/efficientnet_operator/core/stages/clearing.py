@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.pod_view import parse_time
-from efficientnet_operator.core.stages.judging import FAILURE_GRACE_S
+from efficientnet_operator.core.stages.ending import FAILURE_GRACE_S
+from efficientnet_operator.core.stages.limiting import PENDING_DEADLINE_EXCEEDED
 
 FIRST_DELAY_S = 10.0
 LAST_DELAY_S = 300.0
@@ -38,7 +40,7 @@ def wait_for_back_off(draft: Draft) -> bool:
     restarted = draft.conditions.since("Restarting")
     if restarted is None or not draft.conditions.is_true("Restarting"):
         return False
-    delay = back_off_s(draft.status.get("history") or [])
+    delay = back_off_s(draft.status.get("history") or [], spread=_spread(draft))
     left = (restarted + timedelta(seconds=delay) - draft.now).total_seconds()
     if left <= 0:
         return False
@@ -46,14 +48,27 @@ def wait_for_back_off(draft: Draft) -> bool:
     return True
 
 
-def back_off_s(history: Sequence[dict[str, Any]]) -> float:
-    """Return the delay before the next attempt, from the short-lived attempts at the end."""
+def back_off_s(history: Sequence[dict[str, Any]], spread: float = 0.0) -> float:
+    """Return the delay before the next attempt, from the short-lived attempts at the end.
+
+    Args:
+        history: status.history, oldest first.
+        spread: 0 to 1, adds up to as much again where gangs waited for each other, so that
+            they do not all come back at the same time.
+    """
     short = 0
     for record in reversed(history):
-        if _lasted(record) >= STEADY:
+        if _lasted(record) >= STEADY and record.get("reason") != PENDING_DEADLINE_EXCEEDED:
             break
         short += 1
+    if short and history[-1].get("reason") == PENDING_DEADLINE_EXCEEDED:
+        return min(LAST_DELAY_S, FIRST_DELAY_S * 2.0 ** (short - 1)) * (1 + spread)
     return 0.0 if short <= 1 else min(LAST_DELAY_S, FIRST_DELAY_S * 2.0 ** (short - 2))
+
+
+def _spread(draft: Draft) -> float:
+    """Return a number of the job's own, 0 to 1: every turn has to find the same delay."""
+    return zlib.crc32(f"{draft.job.uid} {draft.attempt}".encode()) / 2**32
 
 
 def _lasted(record: dict[str, Any]) -> timedelta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from efficientnet_operator.core.conditions import format_time
 from efficientnet_operator.core.config_maps import build_data
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.plan import Patch
@@ -12,6 +13,7 @@ def suspend(draft: Draft) -> bool:
     """Stop everything while ``runPolicy.suspend`` is set; stay out of the way otherwise."""
     if not draft.spec.run_policy.suspend:
         draft.conditions.clear("Suspended", "Resumed", "runPolicy.suspend is false")
+        draft.status.setdefault("startTime", format_time(draft.now))
         return False
     draft.conditions.set("Suspended", True, "Suspended", "runPolicy.suspend is true")
     for kind in ("Created", "Scheduled", "Allocated", "Running", "Restarting"):
@@ -20,6 +22,9 @@ def suspend(draft: Draft) -> bool:
     for pod in draft.own_pods:
         draft.delete(pod)
     _withdraw_table(draft)
+    # Deadlines do not run while the job is suspended; they start again with it.
+    draft.status.pop("startTime", None)
+    draft.status.pop("attemptStartTime", None)
     if "npus" in draft.status:
         draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
     draft.wait("runPolicy.suspend to become false")

@@ -1,0 +1,83 @@
+"""End an attempt or the job: what every reason for it has in common.
+
+Attempt and terminal state go into the status before anything is done about
+them, so that an operator that dies in between goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from efficientnet_operator.core.conditions import format_time
+from efficientnet_operator.core.draft import Draft
+from efficientnet_operator.core.failure import PERMANENT_CODES
+from efficientnet_operator.core.identity import pod_group_name
+
+FAILURE_GRACE_S = 5
+"""Siblings of a failed rank may hang in a collective; a short grace is no forced deletion."""
+
+
+def finish_job(draft: Draft, kind: str, reason: str, message: str) -> None:
+    """Set the terminal condition; from it there is no way back."""
+    for other in ("Running", "Restarting"):
+        draft.conditions.clear(other, reason)
+    draft.conditions.set(kind, True, reason, message)
+    draft.status["completionTime"] = format_time(draft.now)
+    draft.status_first = True
+
+
+def fail_job(draft: Draft, failure: dict[str, Any], reason: str, message: str) -> None:
+    """End the job as Failed; ``failure`` is what its last attempt died of."""
+    draft.status["failure"] = failure
+    draft.record_attempt(failure["reason"], message, charged=True)
+    finish_job(draft, "Failed", reason, message)
+
+
+def end_attempt(
+    draft: Draft,
+    failure: dict[str, Any],
+    message: str,
+    *,
+    charged: bool,
+    grace_s: int | None = None,
+) -> None:
+    """Begin the next attempt; ``clearing`` and ``creating`` carry it out.
+
+    Args:
+        draft: the job.
+        failure: what the attempt died of, as status.failure.
+        message: the same in a sentence.
+        charged: whether it counts against ``backoffLimit``.
+        grace_s: of its pods; None leaves them their own, for a checkpoint.
+    """
+    draft.status["failure"] = failure
+    draft.record_attempt(failure["reason"], message, charged)
+    old_pods = draft.attempt_pods
+    draft.status["attempt"] = draft.attempt + 1
+    draft.status["restarts"] = int(draft.status.get("restarts") or 0) + 1
+    draft.status["chargedRestarts"] = int(draft.status.get("chargedRestarts") or 0) + charged
+    draft.status.pop("rankTable", None)
+    draft.status.pop("attemptStartTime", None)
+    draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
+    for kind in ("Running", "Allocated", "Scheduled", "Created"):
+        draft.conditions.clear(kind, "Restarting")
+    # Restarting starts anew for each attempt: its time begins the back-off delay.
+    draft.conditions.items.pop("Restarting", None)
+    text = f"attempt {draft.attempt} follows: {message}"
+    draft.conditions.set("Restarting", True, failure["reason"], text)
+    draft.status_first = True
+    for pod in old_pods:
+        draft.delete(pod, grace_s)
+    draft.wait(f"the pods of {pod_group_name(draft.job, draft.attempt - 1)} to go", 1)
+
+
+def summarize(failure: dict[str, Any]) -> str:
+    """Return the failure of a rank in one sentence."""
+    where = f"rank {failure['rank']}" if "rank" in failure else "a rank"
+    place = f"{where} (pod {failure['pod']}"
+    place += f" on {failure['node']})" if "node" in failure else ")"
+    code = failure.get("exitCode")
+    ended = f"exit code {code}" if code is not None else failure["reason"]
+    permanent = ", which is permanent" if code in PERMANENT_CODES else ""
+    detail = "" if failure["message"] == ended else f": {failure['message']}"
+    return f"{place}: {ended}{permanent}{detail}"
