@@ -119,7 +119,12 @@ def reasons_in(source):
             targets = {ast.unparse(t) for t in node.targets}
             if targets & {"reason", "failure['reason']"}:
                 found |= literals(node.value)
-            if targets & {"REASONS", "DEADLINE_EXCEEDED", "PENDING_DEADLINE_EXCEEDED"}:
+            if targets & {
+                "REASONS",
+                "DEADLINE_EXCEEDED",
+                "PENDING_DEADLINE_EXCEEDED",
+                "NO_PROGRESS",
+            }:
                 found |= literals(node.value)
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):

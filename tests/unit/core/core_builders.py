@@ -17,6 +17,7 @@ from efficientnet_operator.core.config_maps import parse_config_map
 from efficientnet_operator.core.identity import JobRef, child_labels, pod_name
 from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.pod_view import PodView, Termination, parse_pod
+from efficientnet_operator.core.progress import RankReport
 from efficientnet_operator.core.reconcile import reconcile
 from efficientnet_operator.core.view import View
 
@@ -76,6 +77,11 @@ def an_end(exit_code, *, after_s=0.0, reason="Error", **report):
     return Termination(exit_code, reason, message, T0 + timedelta(seconds=after_s))
 
 
+def a_report(rank=0, *, silent_s=0.0, pod=None, **entry):
+    """Return what a rank said of itself; by default it just made progress."""
+    return RankReport(rank, pod or pod_name(JOB, 1, rank), {"rank": rank, **entry}, silent_s)
+
+
 def failed(pod, exit_code, **end):
     """Return the pod after its trainer ended with a code."""
     return replace(pod, phase="Failed", ready=False, termination=an_end(exit_code, **end))
@@ -117,6 +123,7 @@ class Cluster:
     nodes: dict = field(default_factory=dict)
     refusals: dict = field(default_factory=dict)
     progress: dict | None = None
+    survey: tuple | None = None
     events: list = field(default_factory=list)
 
     @property
@@ -134,7 +141,8 @@ class Cluster:
             groups=frozenset(self.groups),
             nodes=self.nodes,
             refusals=self.refusals,
-            progress=self.progress,
+            progress=self.progress and a_report(**self.progress),
+            survey=self.survey,
         )
 
     def plan(self):

@@ -1,9 +1,9 @@
-"""Limits of time: the job's, an attempt's until it runs, and a finished job's stay."""
+"""Limits of time: for the job, until it runs, for the next step, and after its end."""
 
 from datetime import timedelta
 
 import pytest
-from core_builders import T0, UID, Cluster, a_job, is_empty, succeeded
+from core_builders import T0, UID, Cluster, a_job, a_report, is_empty, succeeded
 from efficientnet_operator.core.stages.clearing import back_off_s
 
 
@@ -123,6 +123,71 @@ def test_two_jobs_do_not_come_back_at_the_same_time():
         delays.append(cluster.turn(0.5).requeue_s)
     assert delays[0] != delays[1]
     assert all(9 < delay < 20 for delay in delays)
+
+
+def a_silent_gang(silent_s=70.0, **run_policy):
+    cluster = a_cluster(progressDeadlineSeconds=60, **run_policy)
+    cluster.run()
+    cluster.progress = {"phase": "training", "step": 120, "silent_s": silent_s}
+    return cluster
+
+
+def test_all_ranks_are_asked_once_rank_0_is_silent_for_too_long():
+    cluster = a_silent_gang(silent_s=59.0)
+    assert not cluster.turn().ask_all
+    cluster = a_silent_gang()
+    plan = cluster.turn()
+    assert plan.ask_all
+    assert not plan.deletes
+    assert plan.waits_for == "every rank's word on when it last made progress"
+
+
+def test_the_rank_that_stopped_first_is_named_and_the_gang_restarted():
+    cluster = a_silent_gang()
+    cluster.survey = (
+        a_report(0, silent_s=70.0, step=120, phase="training"),
+        a_report(3, silent_s=71.0, step=120, phase="training"),
+        a_report(1, silent_s=70.5, step=120, phase="training"),
+    )
+    cluster.progress = None
+    plan = cluster.turn()
+    assert (cluster.status["attempt"], cluster.status["chargedRestarts"]) == (2, 1)
+    failure = cluster.status["failure"]
+    assert {k: failure[k] for k in ("rank", "pod", "node", "npu", "attempt", "reason")} == {
+        "rank": 3, "pod": "b0-1-3", "node": "node-1", "npu": "1", "attempt": 1,
+        "reason": "NoProgress",
+    }  # fmt: skip
+    assert "for 71 s, the longest of the 3 of 4 ranks that answered" in failure["message"]
+    assert "step 120, training" in failure["message"]
+    assert cluster.condition("Restarting") == ("True", "NoProgress")
+    # Who hangs in a collective saves nothing, however long it is given.
+    assert [d.grace_s for d in plan.deletes] == [5] * 4
+
+
+def test_a_gang_that_moved_while_it_was_asked_goes_on():
+    cluster = a_silent_gang()
+    cluster.survey = (a_report(0, silent_s=1.0, phase="training"),)
+    plan = cluster.turn()
+    assert cluster.status["attempt"] == 1
+    assert not plan.ask_all
+
+
+def test_silence_is_charged():
+    cluster = a_silent_gang(backoffLimit=0)
+    cluster.survey = (a_report(0, silent_s=70.0, step=1, phase="training"),)
+    cluster.turn()
+    assert cluster.condition("Failed") == ("True", "BackoffLimitExceeded")
+
+
+def test_without_a_limit_or_an_answer_nothing_is_done():
+    cluster = a_cluster()
+    cluster.run()
+    cluster.progress = {"phase": "training", "silent_s": 10.0**6}
+    assert not cluster.turn().ask_all
+    cluster = a_silent_gang()
+    cluster.survey = ()
+    assert cluster.turn().ask_all
+    assert cluster.status["attempt"] == 1
 
 
 def finished(**run_policy):

@@ -4,10 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from core_builders import T0
+from core_builders import T0, a_report
 from efficientnet_operator.api.status import Progress
 from efficientnet_operator.core.conditions import format_time
-from efficientnet_operator.core.progress import build_progress, finish_progress, parse_progress
+from efficientnet_operator.core.progress import (
+    build_progress,
+    find_most_silent,
+    finish_progress,
+    parse_progress,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,8 +21,10 @@ NOW = format_time(T0)
 
 
 def test_the_contracts_progress():
-    entry = parse_progress(json.loads((CONTRACT / "progress.json").read_text()))
-    assert build_progress(entry, 300, T0) == {
+    document = json.loads((CONTRACT / "progress.json").read_text())
+    (report,) = parse_progress(document, "p", answered_at=1767225622.1)
+    assert (report.rank, report.pod, report.silent_s) == (0, "p", pytest.approx(10))
+    assert build_progress(report.entry, 300, T0) == {
         "phase": "training",
         "step": 120,
         "totalSteps": 300,
@@ -32,22 +39,52 @@ def test_the_contracts_progress():
 
 
 ANSWERS = {
-    "rank 0 beside another": (
-        {"ranks": [{"rank": 1}, {"rank": 0, "step": 1}]},
-        {"rank": 0, "step": 1},
-    ),
-    "another rank alone": ({"ranks": [{"rank": 1}]}, None),
-    "no ranks": ({}, None),
-    "ranks of a wrong type": ({"ranks": {"rank": 0}}, None),
-    "an entry of a wrong type": ({"ranks": ["0", None]}, None),
-    "a list": ([], None),
-    "nothing": (None, None),
+    "two ranks": ({"ranks": [{"rank": 1}, {"rank": 0, "step": 1}]}, [1, 0]),
+    "no ranks": ({}, []),
+    "ranks of a wrong type": ({"ranks": {"rank": 0}}, []),
+    "entries of a wrong type": ({"ranks": ["0", None, {"rank": 2}]}, [2]),
+    "a rank of a wrong type": ({"ranks": [{"rank": "0"}, {"rank": -1}, {}]}, []),
+    "a list": ([], []),
+    "nothing": (None, []),
 }
 
 
 @pytest.mark.parametrize("document, want", ANSWERS.values(), ids=ANSWERS)
 def test_parse_progress(document, want):
-    assert parse_progress(document) == want
+    assert [r.rank for r in parse_progress(document, "p", 0.0)] == want
+
+
+SILENCE = {
+    "a step a while ago": ({"phase": "training", "lastProgress": 40.0}, 60.0),
+    "a heartbeat does not count": (
+        {"phase": "training", "lastProgress": 40.0, "heartbeat": 99.0},
+        60.0,
+    ),
+    "evaluation counts its batches": ({"phase": "evaluating", "lastProgress": 90.0}, 10.0),
+    "before the first step": ({"phase": "compiling", "lastProgress": 40.0}, None),
+    "waiting": ({"phase": "waiting", "lastProgress": 40.0}, None),
+    "a clock that went back": ({"phase": "training", "lastProgress": 101.0}, 0.0),
+    "no time": ({"phase": "training"}, None),
+    "a time of a wrong type": ({"phase": "training", "lastProgress": "40"}, None),
+}
+
+
+@pytest.mark.parametrize("entry, want", SILENCE.values(), ids=SILENCE)
+def test_silence_counts_from_the_last_progress(entry, want):
+    (report,) = parse_progress({"ranks": [{"rank": 0, **entry}]}, "p", answered_at=100.0)
+    assert report.silent_s == want
+
+
+def test_the_most_silent_rank_is_found():
+    reports = [
+        a_report(0, silent_s=10.0),
+        a_report(3, silent_s=50.0),
+        a_report(2, silent_s=50.0),
+        a_report(1, silent_s=None),
+    ]
+    assert find_most_silent(reports).rank == 2
+    assert find_most_silent(reports[3:]) is None
+    assert find_most_silent([]) is None
 
 
 LEFT_OUT = {

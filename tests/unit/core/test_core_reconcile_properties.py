@@ -10,6 +10,7 @@ from core_builders import (
     Cluster,
     a_job,
     a_pod,
+    a_report,
     an_end,
     devices_annotation,
     is_empty,
@@ -67,6 +68,7 @@ JOBS = st.builds(
         optional={
             "activeDeadlineSeconds": st.integers(1, 120),
             "pendingDeadlineSeconds": st.integers(1, 120),
+            "progressDeadlineSeconds": st.integers(1, 120),
             "ttlSecondsAfterFinished": st.integers(0, 120),
             "failurePolicy": st.sampled_from(["FailJob", "Restart", "RestartUncharged"]).map(
                 lambda action: {"rules": [{"action": action, "onReasons": ["Error", "Evicted"]}]}
@@ -87,7 +89,8 @@ def clusters(draw):
             cluster.settle()
     for pod in draw(st.lists(PODS, max_size=6)):
         cluster.pods[pod.name] = pod
-    cluster.progress = draw(st.sampled_from([None, {"rank": 0, "step": 3, "loss": 0.5}]))
+    cluster.progress = draw(st.sampled_from([None, {"step": 3, "loss": 0.5, "silent_s": 99.0}]))
+    cluster.survey = draw(st.sampled_from([None, (), (a_report(0, silent_s=99.0, step=3),)]))
     cluster.refusals = draw(st.sampled_from([{}, {"b0-1-0": Refusal("NameConflict", "m")}]))
     cluster.now = T0 + timedelta(seconds=draw(st.integers(0, 120)))
     return cluster

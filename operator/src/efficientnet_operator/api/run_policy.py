@@ -70,7 +70,7 @@ class RunPolicy(ApiModel):
     tried again after a delay, uncharged. When unset, no limit."""
     progress_deadline_seconds: Seconds | None = None
     """Seconds without a step or an evaluated batch, after the first step, before the gang is
-    restarted. When unset, no limit. Not acted on yet."""
+    restarted, charged, with reason NoProgress. When unset, no limit."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=315_360_000)] | None = None
     """Seconds after the end until the job is deleted with all it owns. When unset, it is kept."""
     clean_pod_policy: Literal["None", "Running", "All"] = "Running"

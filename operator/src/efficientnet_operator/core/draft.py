@@ -44,6 +44,7 @@ class Draft:
     events: list[Event] = field(default_factory=list)
     requeue_s: float | None = None
     poll_progress: bool = False
+    ask_all: bool = False
     delete_job: bool = False
     waits_for: str = ""
 
@@ -158,6 +159,7 @@ class Draft:
             events=(*self.events, *self._condition_events()),
             requeue_s=self.requeue_s,
             poll_progress=self.poll_progress,
+            ask_all=self.ask_all,
             delete_job=self.delete_job,
             waits_for=self.waits_for,
         )

@@ -52,6 +52,7 @@ class Plan:
         events: transitions to tell of.
         requeue_s: look again after so many seconds even if nothing happens.
         poll_progress: ask rank 0 how far it is.
+        ask_all: ask every rank how far it is.
         delete_job: delete the job itself, and with it all that it owns.
         waits_for: in words, what has to happen next.
     """
@@ -65,5 +66,6 @@ class Plan:
     events: tuple[Event, ...] = ()
     requeue_s: float | None = None
     poll_progress: bool = False
+    ask_all: bool = False
     delete_job: bool = False
     waits_for: str = field(default="", compare=False)

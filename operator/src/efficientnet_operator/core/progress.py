@@ -6,7 +6,8 @@ message of rank 0 is, because a poll may have missed the last steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
 
@@ -16,13 +17,57 @@ DIGITS = {"epoch": 2, "imagesPerSecond": 1, "loss": 4, "learningRate": 8, "top1"
 """Figures that are copied, and how many decimals a person wants to see of each."""
 
 
-def parse_progress(document: Any, rank: int = 0) -> dict[str, Any] | None:
-    """Return the entry of one rank in a ``/progress`` answer; None where there is none."""
+STARTING = frozenset({"waiting", "compiling"})
+"""Phases before an attempt's first step, in which nobody can say how long a step takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankReport:
+    """What one rank said of itself.
+
+    Attributes:
+        rank: its number.
+        pod: the name of its pod.
+        entry: its entry of ``/progress``.
+        silent_s: seconds from its last step, evaluated batch or entry into a phase to the
+            answer, both by its own clock; None before its first step.
+    """
+
+    rank: int
+    pod: str
+    entry: Mapping[str, Any]
+    silent_s: float | None = None
+
+
+def parse_progress(document: Any, pod: str, answered_at: float) -> list[RankReport]:
+    """Return the readable entries of a ``/progress`` answer.
+
+    Args:
+        document: what a pod answered.
+        pod: its name.
+        answered_at: when, by the pod's clock, in Unix seconds. Not the entry's heartbeat: that
+            of a process which is frozen stands still, as its last step does.
+    """
     ranks = document.get("ranks") if isinstance(document, dict) else None
+    reports = []
     for entry in ranks if isinstance(ranks, list) else []:
-        if isinstance(entry, dict) and entry.get("rank") == rank:
-            return entry
-    return None
+        rank = entry.get("rank") if isinstance(entry, dict) else None
+        if is_count(rank):
+            reports.append(RankReport(rank, pod, entry, _silence(entry, answered_at)))
+    return reports
+
+
+def _silence(entry: Mapping[str, Any], answered_at: float) -> float | None:
+    last = entry.get("lastProgress")
+    if entry.get("phase") in STARTING or not _is_figure(last):
+        return None
+    return max(answered_at - last, 0.0)
+
+
+def find_most_silent(reports: Sequence[RankReport]) -> RankReport | None:
+    """Return the rank whose last progress is the oldest: the first to stop; then the lowest."""
+    heard = [r for r in reports if r.silent_s is not None]
+    return min(heard, key=lambda r: (-(r.silent_s or 0), r.rank), default=None)
 
 
 def build_progress(entry: Mapping[str, Any], total_steps: int, now: datetime) -> dict[str, Any]:

@@ -16,7 +16,11 @@ from efficientnet_operator.core.stages.clearing import clear_older_pods, wait_fo
 from efficientnet_operator.core.stages.creating import create_children
 from efficientnet_operator.core.stages.finishing import clean_up
 from efficientnet_operator.core.stages.judging import judge_attempt
-from efficientnet_operator.core.stages.limiting import limit_active_time, limit_pending_time
+from efficientnet_operator.core.stages.limiting import (
+    limit_active_time,
+    limit_pending_time,
+    limit_silence,
+)
 from efficientnet_operator.core.stages.publishing import publish_table
 from efficientnet_operator.core.stages.running import watch_running
 from efficientnet_operator.core.stages.scheduling import watch_scheduling
@@ -34,6 +38,7 @@ STAGES: tuple[Stage, ...] = (
     watch_scheduling,
     publish_table,
     watch_running,
+    limit_silence,
 )
 
 

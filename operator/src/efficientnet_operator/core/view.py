@@ -13,6 +13,7 @@ from efficientnet_operator.api.spec import EfficientNetJob
 from efficientnet_operator.core.allocations import NodeFacts
 from efficientnet_operator.core.config_maps import ConfigMapView
 from efficientnet_operator.core.pod_view import PodView
+from efficientnet_operator.core.progress import RankReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class View:
         nodes: facts of the nodes that the pods are on, by node name.
         node_source: why facts of nodes are missing; "" where they can be read.
         refusals: children by name that could not be created lately.
-        progress: rank 0's newest entry of ``/progress``; None where it was not asked.
+        progress: rank 0's newest report; None where it was not asked.
+        survey: the reports of all ranks that answered; None where they were not asked.
     """
 
     job: EfficientNetJob
@@ -47,4 +49,5 @@ class View:
     nodes: Mapping[str, NodeFacts] = field(default_factory=dict)
     node_source: str = ""
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
-    progress: Mapping[str, Any] | None = None
+    progress: RankReport | None = None
+    survey: tuple[RankReport, ...] | None = None

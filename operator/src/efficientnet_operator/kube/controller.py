@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 from pydantic import ValidationError
 
+from efficientnet_operator.core.config_maps import ConfigMapView
 from efficientnet_operator.core.identity import JobRef, config_map_name
 from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.pod_view import parse_time
@@ -55,6 +56,7 @@ class Controller:
         self._executor = Executor(client, self._memory)
         self._poller = ProgressPoller()
         self._polled: dict[Key, float] = {}
+        self._surveying: set[Key] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._last_turn = time.monotonic()
 
@@ -156,6 +158,8 @@ class Controller:
             self._queue.add_after(key, plan.requeue_s)
         if plan.poll_progress:
             self._poll_later(key, job, view)
+        if plan.ask_all:
+            self._survey(key, job, view)
         if self._memory.refusals.get(key) and not view.refusals:
             self._queue.add(key)  # new ones: the next view tells the job's owner
 
@@ -174,8 +178,7 @@ class Controller:
     def _poll_later(self, key: Key, job: JobRef, view: View) -> None:
         interval_s = self._settings.progress_interval_s
         self._queue.add_after(key, interval_s)
-        attempt = int(view.status.get("attempt") or 0)
-        config_map = view.config_maps.get(config_map_name(job, attempt))
+        attempt, config_map = _published(job, view)
         now = time.monotonic()
         # A little early is on time: the queue's timer and this clock are read apart.
         if config_map is None or now - self._polled.get(key, 0) < interval_s * 0.9:
@@ -183,12 +186,30 @@ class Controller:
         self._polled[key] = now
 
         async def poll() -> None:
-            entry = await self._poller.poll(key, config_map)
-            if entry is not None and key in self._memory.jobs:
-                self._memory.progress[key] = (attempt, entry)
+            report = await self._poller.poll(key, config_map)
+            if report is not None and key in self._memory.jobs:
+                self._memory.progress[key] = (attempt, report)
                 self._queue.add(key)
 
         self._spawn(poll())
+
+    def _survey(self, key: Key, job: JobRef, view: View) -> None:
+        """Ask every rank once; while the answers come in, not again."""
+        attempt, config_map = _published(job, view)
+        if config_map is None or key in self._surveying:
+            return
+        self._surveying.add(key)
+
+        async def survey() -> None:
+            try:
+                reports = await self._poller.survey(key, config_map)
+            finally:
+                self._surveying.discard(key)
+            if key in self._memory.jobs:
+                self._memory.surveys[key] = (attempt, reports)
+                self._queue.add(key)
+
+        self._spawn(survey())
 
     def _account(self, view: View, plan: Plan) -> None:
         """Count what this plan changed, and tell the log."""
@@ -240,3 +261,9 @@ class Controller:
             for namespace, count in npus.items():
                 metrics.NPUS_ALLOCATED.labels(namespace).set(count)
             await asyncio.sleep(GAUGES_S)
+
+
+def _published(job: JobRef, view: View) -> tuple[int, ConfigMapView | None]:
+    """Return the current attempt and its ConfigMap."""
+    attempt = int(view.status.get("attempt") or 0)
+    return attempt, view.config_maps.get(config_map_name(job, attempt))

@@ -23,6 +23,7 @@ from efficientnet_operator.core.allocations import (
 )
 from efficientnet_operator.core.config_maps import ConfigMapView, parse_config_map
 from efficientnet_operator.core.pod_view import PodView, parse_pod
+from efficientnet_operator.core.progress import RankReport
 from efficientnet_operator.core.view import Refusal, View
 from efficientnet_operator.kube.cache import ChildCache
 from efficientnet_operator.kube.client import ApiError, KubeClient, core_path
@@ -43,7 +44,8 @@ class Memory:
     Attributes:
         jobs: the newest known JSON of each job.
         refusals: of each job, child name to refusal and when it was met (monotonic seconds).
-        progress: rank 0's newest entry by job, with the attempt that it speaks of.
+        progress: rank 0's newest report by job, with the attempt that it speaks of.
+        surveys: the reports of all ranks by job, with the attempt that they speak of.
     """
 
     pods: ChildCache[PodView]
@@ -51,7 +53,8 @@ class Memory:
     groups: ChildCache[GroupView]
     jobs: dict[Key, dict[str, Any]] = field(default_factory=dict)
     refusals: dict[Key, dict[str, tuple[Refusal, float]]] = field(default_factory=dict)
-    progress: dict[Key, tuple[int, Mapping[str, Any]]] = field(default_factory=dict)
+    progress: dict[Key, tuple[int, RankReport]] = field(default_factory=dict)
+    surveys: dict[Key, tuple[int, tuple[RankReport, ...]]] = field(default_factory=dict)
     _nodes: dict[str, tuple[NodeFacts, float]] = field(default_factory=dict)
     _node_source: str = ""
 
@@ -80,7 +83,7 @@ class Memory:
 
     def forget_job(self, key: Key) -> None:
         """Drop everything about a job that is gone."""
-        for store in (self.jobs, self.refusals, self.progress):
+        for store in (self.jobs, self.refusals, self.progress, self.surveys):
             store.pop(key, None)
 
     def refuse(self, key: Key, name: str, refusal: Refusal) -> None:
@@ -100,7 +103,9 @@ class Memory:
         pods = self.pods.of_job(key)
         status = document.get("status") or {}
         # Taken out, so that one poll is one update of the status.
-        attempt, progress = self.progress.pop(key, (0, None))
+        polled, progress = self.progress.pop(key, (0, None))
+        surveyed, survey = self.surveys.pop(key, (0, None))
+        attempt = status.get("attempt")
         return View(
             job=job,
             status=status,
@@ -110,9 +115,8 @@ class Memory:
             nodes=await self._node_facts(_nodes_to_ask(job, pods), client),
             node_source=self._node_source,
             refusals=self._fresh_refusals(key),
-            progress=progress
-            if attempt == (document.get("status") or {}).get("attempt")
-            else None,
+            progress=progress if polled == attempt else None,
+            survey=survey if surveyed == attempt else None,
         )
 
     def _fresh_refusals(self, key: Key) -> dict[str, Refusal]:

@@ -1,4 +1,4 @@
-"""Ask the trainer of rank 0 how far it is.
+"""Ask trainers how far they are.
 
 Best effort: where the pod network cannot be reached the job runs all the same,
 without progress in its status.
@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
 
 from efficientnet_operator.core.config_maps import ConfigMapView
 from efficientnet_operator.core.identity import HTTP_PORT
-from efficientnet_operator.core.progress import parse_progress
+from efficientnet_operator.core.progress import RankReport, parse_progress
 from efficientnet_operator.kube.queue import Key
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = aiohttp.ClientTimeout(total=3)
 AT_ONCE = 32
+SURVEY_AT_ONCE = 256
 
 
 class ProgressPoller:
@@ -31,33 +34,72 @@ class ProgressPoller:
     def __init__(self) -> None:
         self._session = aiohttp.ClientSession(timeout=TIMEOUT)
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._survey_slots = asyncio.Semaphore(SURVEY_AT_ONCE)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
 
-    async def poll(self, key: Key, config_map: ConfigMapView) -> Mapping[str, Any] | None:
-        """Return rank 0's entry of ``/progress``; None where it does not answer."""
-        address = find_rank_0(config_map.peers)
-        if address is None:
+    async def poll(self, key: Key, config_map: ConfigMapView) -> RankReport | None:
+        """Return rank 0's report; None where it does not answer."""
+        peer = find_rank_0(config_map.peers)
+        if peer is None:
             return None
+        async with self._slots:
+            reports = await self._ask(key, *peer)
+        return next((r for r in reports if r.rank == 0), None)
+
+    async def survey(self, key: Key, config_map: ConfigMapView) -> tuple[RankReport, ...]:
+        """Return the reports of all ranks that answer."""
+
+        async def ask(pod: str, address: str) -> list[RankReport]:
+            async with self._survey_slots:
+                return await self._ask(key, pod, address)
+
+        pods = find_pods(config_map.peers)
+        answers = await asyncio.gather(*(ask(pod, address) for pod, address in pods.items()))
+        return tuple(report for reports in answers for report in reports)
+
+    async def _ask(self, key: Key, pod: str, address: str) -> list[RankReport]:
         host = f"[{address}]" if ":" in address else address
         try:
-            async with (
-                self._slots,
-                self._session.get(f"http://{host}:{HTTP_PORT}/progress") as response,
-            ):
-                return parse_progress(await response.json(content_type=None))
+            async with self._session.get(f"http://{host}:{HTTP_PORT}/progress") as response:
+                document = await response.json(content_type=None)
+                return parse_progress(document, pod, _answered_at(response.headers.get("Date")))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             log.debug("no progress from %s/%s at %s: %r", *key, address, error)
-            return None
+            return []
 
 
-def find_rank_0(peers: str) -> str | None:
-    """Return the address of the first peer; only its entry is read, of thousands."""
+def _answered_at(date: str | None) -> float:
+    """Return the answering server's own time: the entries' times are by that clock."""
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return time.time()
+
+
+def find_rank_0(peers: str) -> tuple[str, str] | None:
+    """Return pod and address of the first peer; only its entry is read, of thousands."""
     try:
         first, _ = json.JSONDecoder().raw_decode(peers, peers.index("{"))
     except ValueError:
         return None
-    address = first.get("podIP")
-    return address if isinstance(address, str) and address else None
+    return _pod_and_address(first)
+
+
+def find_pods(peers: str) -> dict[str, str]:
+    """Return each pod's address; a pod of several ranks stands there once."""
+    try:
+        entries = json.loads(peers)
+    except ValueError:
+        return {}
+    found = (_pod_and_address(e) for e in entries if isinstance(e, dict))
+    return dict(pair for pair in found if pair)
+
+
+def _pod_and_address(peer: Mapping[str, Any]) -> tuple[str, str] | None:
+    pod, address = peer.get("pod"), peer.get("podIP")
+    if isinstance(pod, str) and isinstance(address, str) and address:
+        return pod, address
+    return None

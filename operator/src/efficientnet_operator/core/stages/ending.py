@@ -12,6 +12,7 @@ from efficientnet_operator.core.conditions import format_time
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.failure import PERMANENT_CODES
 from efficientnet_operator.core.identity import pod_group_name
+from efficientnet_operator.core.npu_of_rank import find_npu
 
 FAILURE_GRACE_S = 5
 """Siblings of a failed rank may hang in a collective; a short grace is no forced deletion."""
@@ -31,6 +32,16 @@ def fail_job(draft: Draft, failure: dict[str, Any], reason: str, message: str) -
     draft.status["failure"] = failure
     draft.record_attempt(failure["reason"], message, charged=True)
     finish_job(draft, "Failed", reason, message)
+
+
+def charge_attempt(draft: Draft, failure: dict[str, Any], message: str) -> None:
+    """Begin the next attempt, or end the job where ``backoffLimit`` is used up."""
+    limit = draft.spec.run_policy.backoff_limit
+    if int(draft.status.get("chargedRestarts") or 0) >= limit:
+        used_up = f"runPolicy.backoffLimit {limit} is used up; last: {message}"
+        fail_job(draft, failure, "BackoffLimitExceeded", used_up)
+    else:
+        end_attempt(draft, failure, message, charged=True, grace_s=FAILURE_GRACE_S)
 
 
 def end_attempt(
@@ -69,6 +80,19 @@ def end_attempt(
     for pod in old_pods:
         draft.delete(pod, grace_s)
     draft.wait(f"the pods of {pod_group_name(draft.job, draft.attempt - 1)} to go", 1)
+
+
+def locate(draft: Draft, failure: dict[str, Any]) -> None:
+    """Add the NPU, and where the trainer did not say it the rank, to a failure of a pod."""
+    pod = next((p for p in draft.attempt_pods if p.name == failure["pod"]), None)
+    config_map = draft.config_map
+    if pod is None or config_map is None:
+        return
+    rank, npu = find_npu(config_map, pod, failure.get("rank"))
+    if rank is not None:
+        failure["rank"] = rank
+    if npu is not None and draft.spec.accelerator != "CPU":
+        failure["npu"] = npu
 
 
 def summarize(failure: dict[str, Any]) -> str:

@@ -11,13 +11,14 @@ from typing import Any
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.failure import Outcome, Verdict, judge, parse_report
 from efficientnet_operator.core.failure_rules import overrule
-from efficientnet_operator.core.npu_of_rank import find_npu
 from efficientnet_operator.core.progress import finish_progress
 from efficientnet_operator.core.stages.ending import (
     FAILURE_GRACE_S,
+    charge_attempt,
     end_attempt,
     fail_job,
     finish_job,
+    locate,
     summarize,
 )
 
@@ -44,18 +45,16 @@ def judge_attempt(draft: Draft) -> bool:
 
 
 def _act_on(draft: Draft, verdict: Verdict) -> None:
-    failure, policy = verdict.failure, draft.spec.run_policy
-    _locate(draft, failure)
+    failure = verdict.failure
+    locate(draft, failure)
     message = summarize(failure) + (f" ({verdict.rule})" if verdict.rule else "")
-    charged = verdict.outcome is Outcome.FAILED
     if verdict.outcome is Outcome.PERMANENT:
         fail_job(draft, failure, "FailurePolicy" if verdict.rule else failure["reason"], message)
-    elif charged and int(draft.status.get("chargedRestarts") or 0) >= policy.backoff_limit:
-        used_up = f"runPolicy.backoffLimit {policy.backoff_limit} is used up; last: {message}"
-        fail_job(draft, failure, "BackoffLimitExceeded", used_up)
+    elif verdict.outcome is Outcome.FAILED:
+        charge_attempt(draft, failure, message)
     else:
-        grace_s = None if verdict.outcome is Outcome.DISRUPTED else FAILURE_GRACE_S
-        end_attempt(draft, failure, message, charged=charged, grace_s=grace_s)
+        grace_s = FAILURE_GRACE_S if verdict.outcome is Outcome.FORGIVEN else None
+        end_attempt(draft, failure, message, charged=False, grace_s=grace_s)
 
 
 def _succeed(draft: Draft) -> None:
@@ -68,16 +67,3 @@ def _succeed(draft: Draft) -> None:
     message = ", ".join([f"all {draft.spec.npus} ranks succeeded", *figures])
     draft.record_attempt("Completed", message, charged=False)
     finish_job(draft, "Succeeded", "Completed", message)
-
-
-def _locate(draft: Draft, failure: dict[str, Any]) -> None:
-    """Add the NPU, and where the trainer did not say it the rank, to a failure."""
-    pod = next((p for p in draft.attempt_pods if p.name == failure["pod"]), None)
-    config_map = draft.config_map
-    if pod is None or config_map is None:
-        return
-    rank, npu = find_npu(config_map, pod, failure.get("rank"))
-    if rank is not None:
-        failure["rank"] = rank
-    if npu is not None and draft.spec.accelerator != "CPU":
-        failure["npu"] = npu

@@ -1,15 +1,24 @@
-"""Limits of time: for the whole job, and for one attempt to get its pods and NPUs."""
+"""Limits of time: for the whole job, for an attempt to run, and for the next step."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.pod_view import parse_time
-from efficientnet_operator.core.stages.ending import end_attempt, fail_job
+from efficientnet_operator.core.progress import RankReport, find_most_silent
+from efficientnet_operator.core.stages.ending import (
+    charge_attempt,
+    end_attempt,
+    fail_job,
+    locate,
+    summarize,
+)
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 PENDING_DEADLINE_EXCEEDED = "PendingDeadlineExceeded"
+NO_PROGRESS = "NoProgress"
 BEFORE_RUNNING = ("Created", "Scheduled", "Allocated", "Running")
 
 
@@ -48,6 +57,50 @@ def limit_pending_time(draft: Draft) -> None:
     for planned in (draft.creates, draft.pods, draft.patches):
         planned.clear()
     end_attempt(draft, failure, message, charged=False)
+
+
+def limit_silence(draft: Draft) -> bool:
+    """Restart a gang that made no progress for ``progressDeadlineSeconds``.
+
+    Rank 0, which is asked anyway, raises the alarm. Then all ranks are asked once: those of a
+    collective stop together, and the one that stopped first is the suspect. A rank that cannot be
+    reached proves nothing, so without answers nothing is done.
+    """
+    limit = draft.spec.run_policy.progress_deadline_seconds
+    if limit is None or not draft.conditions.is_true("Running"):
+        return False
+    survey = draft.view.survey
+    alarm = next((r for r in survey or () if r.rank == 0), draft.view.progress)
+    if alarm is None or alarm.silent_s is None or alarm.silent_s < limit:
+        return False
+    suspect = find_most_silent(survey or ())
+    if survey is None or suspect is None:
+        draft.ask_all = True
+        draft.wait("every rank's word on when it last made progress")
+        return False
+    _restart_without(draft, suspect, limit, len(survey))
+    return True
+
+
+def _restart_without(draft: Draft, suspect: RankReport, limit_s: int, heard: int) -> None:
+    step, phase = suspect.entry.get("step"), suspect.entry.get("phase")
+    message = (
+        f"no step, evaluated batch or new phase for {suspect.silent_s:.0f} s, the longest of the "
+        f"{heard} of {draft.spec.npus} ranks that answered; it is at step {step}, {phase}; "
+        f"runPolicy.progressDeadlineSeconds is {limit_s}"
+    )
+    failure: dict[str, Any] = {
+        "rank": suspect.rank,
+        "pod": suspect.pod,
+        "attempt": draft.attempt,
+        "reason": NO_PROGRESS,
+        "message": message,
+    }
+    node = next((p.node for p in draft.attempt_pods if p.name == suspect.pod), "")
+    if node:
+        failure["node"] = node
+    locate(draft, failure)
+    charge_attempt(draft, failure, summarize(failure))
 
 
 def _is_over(draft: Draft, start: str | None, limit_s: int) -> bool:

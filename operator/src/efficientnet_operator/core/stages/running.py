@@ -31,7 +31,7 @@ def watch_running(draft: Draft) -> bool:
     draft.conditions.set("Running", True, "AllRanksReady", f"{draft.spec.npus} ranks")
     draft.conditions.clear("Restarting", "Restarted", f"attempt {draft.attempt} is running")
     if draft.view.progress is not None:
-        _follow(draft, draft.view.progress)
+        _follow(draft, draft.view.progress.entry)
     draft.poll_progress = True
     draft.wait("the ranks to finish")
     return False
