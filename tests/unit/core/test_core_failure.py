@@ -128,8 +128,12 @@ def test_a_permanent_code_needs_no_siblings():
     assert verdict(failed(running(0), 2), running(1), after_s=0)[0] is Outcome.PERMANENT
 
 
-def test_a_clock_that_runs_behind_the_kubelets_only_waits():
-    assert verdict(failed(running(0), 1, after_s=30), running(1), after_s=0)[0] is WAIT
+def test_a_clock_that_runs_a_little_behind_the_kubelets_waits_a_little_longer():
+    assert verdict(failed(running(0), 1, after_s=4), running(1), after_s=0)[0] is WAIT
+
+
+def test_a_node_whose_clock_is_far_ahead_holds_nothing_up():
+    assert verdict(failed(running(0), 1, after_s=600), running(1), after_s=0)[0] is Outcome.FAILED
 
 
 def test_the_contracts_report_is_the_failure():

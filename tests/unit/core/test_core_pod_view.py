@@ -97,7 +97,9 @@ DISRUPTIONS = {
     "its reason": ({"conditions": [TARGET]}, "EvictionByEvictionAPI"),
     "its bare name": ({"conditions": [{**TARGET, "reason": ""}]}, "DisruptionTarget"),
     "one that is over": ({"conditions": [{**TARGET, "status": "False"}]}, ""),
-    "the kubelet evicted it": ({"phase": "Failed", "reason": "Evicted"}, "Evicted"),
+    "its node was lost": ({"phase": "Failed", "reason": "NodeLost"}, "NodeLost"),
+    "it outgrew its own limits": ({"phase": "Failed", "reason": "Evicted"}, ""),
+    "its own deadline": ({"phase": "Failed", "reason": "DeadlineExceeded"}, ""),
     "its container failed": ({"phase": "Failed"}, ""),
     "a reason of a pod that runs": ({"phase": "Running", "reason": "NodeLost"}, ""),
 }
@@ -160,3 +162,40 @@ NUMBERS = {"12": 12, "0": 0, "": 0, "-1": 0, "x": 0, "٣": 0, "1e3": 0, "9" * 50
 @pytest.mark.parametrize("text, want", NUMBERS.items(), ids=range(len(NUMBERS)))
 def test_to_int(text, want):
     assert to_int(text) == want
+
+
+def test_a_pod_that_failed_by_its_own_limits_says_so():
+    found = with_status(phase="Failed", reason="Evicted", message="emptyDir is over 1Gi")
+    assert found.reason == "Evicted: emptyDir is over 1Gi"
+    assert with_status(phase="Failed", reason="NodeLost").reason == ""
+
+
+def trainer_ended(code, phase="Running"):
+    ended = {"terminated": {"exitCode": code, "finishedAt": NOON}}
+    sidecar = {"name": "logs", "state": {"running": {}}}
+    trainer = {"name": "trainer", "state": ended}
+    return with_status(phase=phase, containerStatuses=[sidecar, trainer])
+
+
+@pytest.mark.parametrize("code, phase", [(0, "Succeeded"), (3, "Failed")])
+def test_a_pod_whose_trainer_ended_has_ended_whatever_runs_beside_it(code, phase):
+    found = trainer_ended(code)
+    assert (found.phase, found.finished, found.lingering) == (phase, True, True)
+    assert found.termination.exit_code == code
+    assert not trainer_ended(code, phase).lingering
+
+
+def test_a_failed_init_container_is_the_failure():
+    ended = {"terminated": {"exitCode": 3, "message": "no such bucket", "finishedAt": NOON}}
+    init = [{"name": "fetch", "state": ended}]
+    found = with_status(phase="Failed", initContainerStatuses=init).termination
+    # Its 3 is not the trainer's, which would say that the data are bad.
+    assert (found.exit_code, found.reason) == (1, "InitContainerFailed")
+    assert found.message == "init container fetch failed with exit code 3: no such bucket"
+    assert with_status(phase="Pending", initContainerStatuses=init).termination is None
+
+
+def test_an_init_container_that_cannot_start_is_told():
+    state = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
+    found = with_status(initContainerStatuses=[{"name": "fetch", "state": state}])
+    assert found.waiting == "init container fetch: ImagePullBackOff: not found"

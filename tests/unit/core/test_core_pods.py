@@ -259,20 +259,26 @@ def test_any_pod_spec_in_a_template_leaves_the_identity(spec):
 
 
 def test_the_native_gang_takes_all_pods_or_none():
-    gang = build_gang("Native", JOB, 2, 4)
+    gang = build_gang(JOB, a_spec(scheduling={"gang": "Native"}), 2)
     assert gang.group["metadata"]["name"] == "b0-2"
     assert gang.group["metadata"]["labels"]["efficientnet.dev/attempt"] == "2"
     assert gang.group["spec"]["schedulingPolicy"] == {"gang": {"minCount": 4}}
+    assert "priorityClassName" not in gang.group["spec"]
     pod = build_pod(JOB, a_spec(), 2, 0, patch=gang.pod_patch)
     assert pod["spec"]["schedulingGroup"] == {"podGroupName": "b0-2"}
 
 
+def test_the_native_gang_has_the_jobs_priority():
+    spec = a_spec(scheduling={"gang": "Native", "priorityClassName": "high"})
+    assert build_gang(JOB, spec, 1).group["spec"]["priorityClassName"] == "high"
+
+
 def test_without_a_gang_nothing_is_added():
-    gang = build_gang("None", JOB, 1, 4)
+    gang = build_gang(JOB, a_spec(), 1)
     assert gang.group is None
     assert build_pod(JOB, a_spec(), 1, 0, patch=gang.pod_patch) == build_pod(JOB, a_spec(), 1, 0)
 
 
 def test_strategies_that_are_not_driven_are_told_apart():
     assert set(STRATEGIES) == {"None", "Native"}
-    assert build_gang("Volcano", JOB, 1, 4) is None
+    assert build_gang(JOB, a_spec(scheduling={"gang": "Volcano"}), 1) is None

@@ -355,3 +355,33 @@ def test_each_attempt_has_a_config_map_of_its_own():
     assert set(cluster.config_maps) == {"b0-1-rank-table", "b0-2-rank-table"}
     data = cluster.config_maps["b0-2-rank-table"]["data"]
     assert data["peers.json"] == "[]"
+
+
+def test_a_job_that_ended_before_it_was_suspended_has_ended():
+    for code, condition in ((0, ("Succeeded", "Completed")), (3, ("Failed", "BadData"))):
+        cluster = a_running_job()
+        for name, pod in cluster.pods.items():
+            cluster.pods[name] = failed(pod, code) if code else succeeded(pod, rank=pod.index)
+        cluster.job["spec"]["runPolicy"] = {"suspend": True}
+        cluster.turn()
+        assert cluster.condition(condition[0]) == ("True", condition[1])
+
+
+def test_a_suspended_rank_that_fails_otherwise_is_only_suspended():
+    cluster = a_running_job()
+    cluster.pods["b0-1-0"] = failed(cluster.pods["b0-1-0"], 143)
+    cluster.job["spec"]["runPolicy"] = {"suspend": True}
+    cluster.turn()
+    assert cluster.status["phase"] == "Suspended"
+
+
+def test_the_reports_of_siblings_come_before_the_pending_deadline():
+    cluster = Cluster(a_job(2, runPolicy={"pendingDeadlineSeconds": 60, "backoffLimit": 0}))
+    cluster.settle()
+    cluster.now += timedelta(seconds=59)
+    after_s = (cluster.now - T0).total_seconds()
+    cluster.pods["b0-1-0"] = failed(cluster.pods["b0-1-0"], 1, after_s=after_s)
+    cluster.turn(2)
+    assert cluster.status["attempt"] == 1
+    cluster.turn(5)
+    assert cluster.condition("Failed") == ("True", "BackoffLimitExceeded")

@@ -32,6 +32,7 @@ REASONS = {
     EXIT_TRANSIENT: "Transient",
     EXIT_STOPPED: "Stopped",
 }
+KUBELET_REASONS = frozenset({"OOMKilled", "InitContainerFailed"})
 _LAST = datetime.max.replace(tzinfo=UTC)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -100,7 +101,8 @@ def judge(
     # Where no failure has a time (the container's end was lost), there is nothing to wait from.
     times = [p.termination.finished_at for p in failed if p.termination]
     earliest = min((t for t in times if t), default=_LONG_AGO)
-    if now - earliest < SIBLING_WAIT and not all(p.finished for p in pods):
+    # A node whose clock is far ahead must not hold up the restart.
+    if -SIBLING_WAIT <= now - earliest < SIBLING_WAIT and not all(p.finished for p in pods):
         return Verdict(Outcome.UNDECIDED, describe_failure(first, attempt))
     return Verdict(Outcome.FAILED, describe_failure(first, attempt))
 
@@ -138,14 +140,14 @@ def describe_failure(pod: PodView, attempt: int) -> dict[str, Any]:
     failure = _place(pod, attempt)
     termination = pod.termination
     if termination is None:
-        message = pod.disrupted or "the kubelet gives no reason"
+        message = pod.disrupted or pod.reason or "the kubelet gives no reason"
         return {**failure, "reason": "PodFailed", "message": f"pod {pod.name} failed: {message}"}
     report = parse_report(termination.message)
     if "rank" in report:
         failure["rank"] = report["rank"]
     code = termination.exit_code
-    # The kubelet's OOMKilled says more than an exit code of 137.
-    kubelet = termination.reason if termination.reason == "OOMKilled" else ""
+    # These say more than an exit code does.
+    kubelet = termination.reason if termination.reason in KUBELET_REASONS else ""
     failure["exitCode"] = code
     failure["reason"] = kubelet or report.get("reason", "")[:64] or REASONS.get(code) or "Error"
     message = report.get("message") or termination.message or f"exit code {code}"

@@ -31,6 +31,22 @@ KEPT_ANNOTATIONS = frozenset(
     }
 )
 
+LOST_REASONS = frozenset(
+    {
+        "NodeLost",
+        "NodeShutdown",
+        "Terminated",
+        "Shutdown",
+        "NodeAffinity",
+        "UnexpectedAdmissionError",
+        "Preempting",
+        "OutOfcpu",
+        "OutOfmemory",
+        "OutOfpods",
+    }
+)
+"""Reasons of a failed pod that speak of its node, not of itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Termination:
@@ -47,7 +63,9 @@ class PodView:
     """One pod of some job, as the cache keeps it.
 
     Attributes:
-        phase: the pod's phase (Pending, Running, Succeeded, Failed, Unknown).
+        phase: the pod's phase (Pending, Running, Succeeded, Failed, Unknown). Once the trainer
+            has ended it is the trainer's: another container may run on for ever.
+        lingering: the trainer has ended and another container still runs.
         ready: the condition Ready is True.
         started: the trainer container runs.
         unschedulable: the scheduler's words where PodScheduled is False, else "".
@@ -55,6 +73,7 @@ class PodView:
         bound_since: since when it has a node; None where it has none.
         disrupted: why the cluster took the pod, in words: the message of the condition
             DisruptionTarget, or the kubelet's; else "".
+        reason: why the kubelet failed the pod as a whole, in words, where it is at fault itself.
         disruption: the same in one word, the pod's own reason (Evicted, NodeLost...) first.
         waiting: why the container does not start yet (ErrImagePull ...), else "".
     """
@@ -71,6 +90,7 @@ class PodView:
     pod_ip: str = ""
     host_ip: str = ""
     phase: str = "Pending"
+    lingering: bool = False
     ready: bool = False
     started: bool = False
     deleting: bool = False
@@ -79,6 +99,7 @@ class PodView:
     bound_since: datetime | None = None
     disrupted: str = ""
     disruption: str = ""
+    reason: str = ""
     waiting: str = ""
     termination: Termination | None = None
 
@@ -109,7 +130,7 @@ class PodView:
 
     @property
     def finished(self) -> bool:
-        """Whether no container of the pod will run again."""
+        """Whether the trainer of the pod has ended; it never runs again."""
         return self.phase in {"Succeeded", "Failed"}
 
 
@@ -123,7 +144,12 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
     scheduled_at = parse_time(scheduled.get("lastTransitionTime"))
     owners: list[Mapping[str, Any]] = metadata.get("ownerReferences") or []
     controller = next((o for o in owners if o.get("controller")), {})
-    state = _trainer_state(status)
+    state = _state(status, "containerStatuses", TRAINER_CONTAINER)
+    phase = status.get("phase", "Pending")
+    ended = _termination(state.get("terminated"))
+    lingering = ended is not None and phase == "Running"
+    if lingering and ended:
+        phase = "Failed" if ended.exit_code else "Succeeded"
     disruption, disrupted = _disruption(conditions, status)
     annotations = metadata.get("annotations") or {}
     return PodView(
@@ -138,7 +164,8 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
         node=(pod.get("spec") or {}).get("nodeName", ""),
         pod_ip=status.get("podIP", ""),
         host_ip=status.get("hostIP", ""),
-        phase=status.get("phase", "Pending"),
+        phase=phase,
+        lingering=lingering,
         ready=conditions.get("Ready", {}).get("status") == "True",
         started="running" in state,
         deleting="deletionTimestamp" in metadata,
@@ -147,8 +174,9 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
         bound_since=scheduled_at if scheduled.get("status") == "True" else None,
         disrupted=disrupted,
         disruption=disruption,
-        waiting=_waiting(state),
-        termination=_termination(state.get("terminated")),
+        reason="" if disruption else _own_reason(status),
+        waiting=_waiting(state) or _waiting_to_begin(status),
+        termination=ended or _failed_before(status),
     )
 
 
@@ -169,12 +197,34 @@ def to_int(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _trainer_state(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    for container in status.get("containerStatuses") or []:
-        if container.get("name") == TRAINER_CONTAINER:
+def _state(status: Mapping[str, Any], group: str, name: str) -> Mapping[str, Any]:
+    for container in status.get(group) or []:
+        if container.get("name") == name:
             state: Mapping[str, Any] = container.get("state") or {}
             return state
     return {}
+
+
+def _waiting_to_begin(status: Mapping[str, Any]) -> str:
+    """Return why an init container of the user's does not start."""
+    for container in status.get("initContainerStatuses") or []:
+        if reason := _waiting(container.get("state") or {}):
+            return f"init container {container.get('name')}: {reason}"
+    return ""
+
+
+def _failed_before(status: Mapping[str, Any]) -> Termination | None:
+    """Return how an init container failed, where that kept the trainer from starting."""
+    if status.get("phase") != "Failed":
+        return None
+    for container in status.get("initContainerStatuses") or []:
+        ended = _termination((container.get("state") or {}).get("terminated"))
+        if ended and ended.exit_code:
+            words = f"init container {container.get('name')} failed"
+            # Its code is not one of the trainer's, which mean something.
+            message = f"{words} with exit code {ended.exit_code}: {ended.message}".rstrip(": ")
+            return Termination(1, "InitContainerFailed", message, ended.finished_at)
+    return None
 
 
 def _waiting(state: Mapping[str, Any]) -> str:
@@ -194,10 +244,18 @@ def _disruption(
     if target.get("status") == "True":
         reason = own_reason or str(target.get("reason") or "DisruptionTarget")
         return reason, str(target.get("message") or reason)
-    # Only what the kubelet or a controller set: a container's own failure has no pod reason.
-    if status.get("phase") == "Failed" and own_reason:
+    # Without that condition the pod itself may be at fault: a kubelet also says Evicted of one
+    # that outgrew its own limits, which the next attempt would do again.
+    if status.get("phase") == "Failed" and own_reason in LOST_REASONS:
         return own_reason, str(status.get("message") or own_reason)
     return "", ""
+
+
+def _own_reason(status: Mapping[str, Any]) -> str:
+    """Return the reason and words of a failed pod: DeadlineExceeded, Evicted by its own limits."""
+    if status.get("phase") != "Failed" or not status.get("reason"):
+        return ""
+    return f"{status['reason']}: {status.get('message') or ''}".rstrip(": ")
 
 
 def _termination(terminated: Mapping[str, Any] | None) -> Termination | None:

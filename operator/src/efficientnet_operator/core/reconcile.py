@@ -15,7 +15,7 @@ from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.stages.clearing import clear_older_pods, wait_for_back_off
 from efficientnet_operator.core.stages.creating import create_children
 from efficientnet_operator.core.stages.finishing import clean_up
-from efficientnet_operator.core.stages.judging import judge_attempt
+from efficientnet_operator.core.stages.judging import judge_attempt, judge_end
 from efficientnet_operator.core.stages.limiting import (
     limit_active_time,
     limit_pending_time,
@@ -29,6 +29,7 @@ from efficientnet_operator.core.view import View
 
 Stage = Callable[[Draft], bool]
 STAGES: tuple[Stage, ...] = (
+    judge_end,
     suspend,
     judge_attempt,
     limit_active_time,
@@ -56,12 +57,10 @@ def reconcile(view: View, now: datetime) -> Plan:
     draft = Draft.begin(view, now)
     if not draft.finished:
         _begin_first_attempt(draft)
-        for stage in STAGES:
-            if stage(draft):
-                break
-    if not draft.finished:
-        # Last, so that the conditions say what is waited for now.
-        limit_pending_time(draft)
+        ended_by = next((stage for stage in STAGES if stage(draft)), None)
+        if not draft.finished and ended_by is not judge_attempt:
+            # Last, so that the conditions say what is waited for now.
+            limit_pending_time(draft)
     if draft.finished:
         clean_up(draft)
     return draft.to_plan()

@@ -15,16 +15,21 @@ class GroupView:
     name: str
     uid: str
     resource_version: str
+    owner_uid: str = ""
+    deleting: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_group(group: Mapping[str, Any]) -> GroupView:
     """Return the view of a PodGroup's JSON."""
     metadata = group.get("metadata") or {}
+    owners = [o for o in metadata.get("ownerReferences") or [] if o.get("controller")]
     return GroupView(
         namespace=metadata.get("namespace", ""),
         name=metadata.get("name", ""),
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
+        owner_uid=owners[0].get("uid", "") if owners else "",
+        deleting="deletionTimestamp" in metadata,
         labels=metadata.get("labels") or {},
     )

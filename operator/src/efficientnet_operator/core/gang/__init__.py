@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from efficientnet_operator.api.spec import EfficientNetJobSpec
 from efficientnet_operator.core.gang import native, none
 from efficientnet_operator.core.identity import JobRef
 
@@ -30,9 +31,9 @@ class Gang:
     pod_patch: dict[str, Any]
 
 
-def build_gang(strategy: str, job: JobRef, attempt: int, pods: int) -> Gang | None:
-    """Return what the strategy adds for ``pods`` pods; None for one that is not supported."""
-    module = STRATEGIES.get(strategy)
+def build_gang(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> Gang | None:
+    """Return what ``scheduling.gang`` adds to an attempt; None for one that is not supported."""
+    module = STRATEGIES.get(spec.scheduling.gang)
     if module is None:
         return None
-    return Gang(module.build_group(job, attempt, pods), module.build_pod_patch(job, attempt))
+    return Gang(module.build_group(job, spec, attempt), module.build_pod_patch(job, attempt))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from efficientnet_operator.api.spec import EfficientNetJobSpec
 from efficientnet_operator.core.identity import JobRef
 
 
-def build_group(job: JobRef, attempt: int, pods: int) -> dict[str, Any] | None:
+def build_group(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> dict[str, Any] | None:
     """Return no object."""
     return None
 

@@ -23,7 +23,7 @@ def create_children(draft: Draft) -> bool:
         return False
     if _report_refusals(draft) or _wait_for_leaving(draft):
         return True
-    gang = build_gang(draft.spec.scheduling.gang, draft.job, draft.attempt, draft.spec.replicas)
+    gang = build_gang(draft.job, draft.spec, draft.attempt)
     if gang is None:
         wanted = draft.spec.scheduling.gang
         draft.conditions.set(

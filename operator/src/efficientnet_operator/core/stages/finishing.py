@@ -17,7 +17,7 @@ def clean_up(draft: Draft) -> None:
     # Ranks that were cut off by the clock are healthy, and save a checkpoint when stopped.
     healthy = not draft.conditions.is_true("Failed") or failed["reason"] == DEADLINE_EXCEEDED
     for pod in draft.own_pods:
-        if policy == "All" or (policy == "Running" and not pod.finished):
+        if policy == "All" or (policy == "Running" and (not pod.finished or pod.lingering)):
             draft.delete(pod, None if healthy else FAILURE_GRACE_S)
     draft.waits_for = "nothing: the job is finished"
     _delete_in_time(draft)

@@ -23,25 +23,42 @@ from efficientnet_operator.core.stages.ending import (
 )
 
 
-def judge_attempt(draft: Draft) -> bool:
-    """Finish the job or begin the next attempt, where the pods say so."""
+def judge_end(draft: Draft) -> bool:
+    """Finish a job that has ended by itself, even one that is to be suspended by now."""
     pods = draft.attempt_pods
     if not draft.missing and pods and all(p.phase == "Succeeded" for p in pods):
         _succeed(draft)
         return True
+    if not draft.spec.run_policy.suspend:
+        return False
+    verdict = _judge(draft)
+    if verdict is None or verdict.outcome is not Outcome.PERMANENT:
+        return False
+    _act_on(draft, verdict)
+    return True
+
+
+def judge_attempt(draft: Draft) -> bool:
+    """Begin the next attempt or fail the job, where the pods say so."""
+    verdict = _judge(draft)
+    if verdict is None:
+        return False
+    if verdict.outcome is Outcome.UNDECIDED:
+        draft.wait("the other ranks' reports, up to 5 s after the first failure", 1)
+    else:
+        _act_on(draft, verdict)
+    return True
+
+
+def _judge(draft: Draft) -> Verdict | None:
+    pods = draft.attempt_pods
     if draft.conditions.is_true("Created"):
         missing = [draft.name_of(i) for i in draft.missing]
     else:
         # Until all pods stood at once, one that goes is created again, not missed.
         pods, missing = [p for p in pods if not p.deleting], []
     verdict = judge(pods, missing, draft.attempt, draft.now)
-    if verdict is None:
-        return False
-    if verdict.outcome is Outcome.UNDECIDED:
-        draft.wait("the other ranks' reports, up to 5 s after the first failure", 1)
-        return True
-    _act_on(draft, overrule(verdict, draft.spec.run_policy.failure_policy.rules))
-    return True
+    return verdict and overrule(verdict, draft.spec.run_policy.failure_policy.rules)
 
 
 def _act_on(draft: Draft, verdict: Verdict) -> None:
