@@ -51,6 +51,15 @@ def test_training_crops_and_flips_at_random(encode):
     assert len({round(float(image[8, 8, 1]), 2) for image in images}) > 10
 
 
+def test_an_image_that_no_crop_fits_gives_its_centre(encode_image):
+    # Two rows hold no crop of a hundredth of them at an aspect ratio between 3/4 and 4/3.
+    strip = np.zeros((2, 300, 3))
+    strip[:, 149:151] = 255
+    images = run(encode_image(strip), is_training=True, times=10)
+    # The centre is one pixel of the bright middle; the whole strip would be nearly all dark.
+    np.testing.assert_allclose(images, np.full((10, SIZE, SIZE, 3), 255), atol=1)
+
+
 SHAPES = {
     "grey": np.full((20, 20), 77),
     "one pixel": np.full((1, 1, 3), 77),

@@ -54,7 +54,8 @@ def _decode_random_crop(encoded: tf.Tensor, image_size: int) -> tf.Tensor:
         use_image_if_no_bounding_boxes=True,
     )
     # The whole image comes back where no attempt fitted; the centre keeps its aspect ratio.
-    found = tf.reduce_any(tf.not_equal(size, shape))
+    # Height and width alone: as the number of channels the op gives -1, "all of them".
+    found = tf.reduce_any(tf.not_equal(size[:2], shape[:2]))
     centre = _centre_window(shape, image_size)
     drawn = tf.concat([begin[:2], size[:2]], axis=0)
     return _decode_window(encoded, tf.where_v2(found, drawn, centre))
