@@ -8,52 +8,14 @@ import contextlib
 import errno
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.errors import ClusterError
+from localcluster.hierarchies import describe_refusal, find_hierarchies, make_group
 from localcluster.processes import identify, kill
 
-_UNIFIED_CONTROLLERS = "+cpu +cpuset +memory +pids"
 # Moves itself into each named group, then becomes the command after `--`.
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"'
-
-
-@dataclass(frozen=True)
-class Hierarchies:
-    """Where control groups are mounted.
-
-    Attributes:
-        roots: where groups are made: several places (version 1) or one (2).
-        others: where a runtime may make some too: a version 2 mount beside
-            version 1, which has no controllers.
-        unified: whether `roots` is version 2.
-    """
-
-    roots: tuple[Path, ...]
-    others: tuple[Path, ...]
-    unified: bool
-
-    @property
-    def everywhere(self) -> tuple[Path, ...]:
-        """Every mount that may hold a group of ours."""
-        return self.roots + self.others
-
-
-def find_hierarchies(mounts: str) -> Hierarchies:
-    """Read the hierarchies from the text of /proc/mounts.
-
-    Raises:
-        ClusterError: nothing is mounted.
-    """
-    fields = [line.split() for line in mounts.splitlines()]
-    old = tuple(dict.fromkeys(Path(field[1]) for field in fields if field[2] == "cgroup"))
-    new = tuple(dict.fromkeys(Path(field[1]) for field in fields if field[2] == "cgroup2"))
-    if old:
-        return Hierarchies(old, others=new, unified=False)
-    if new:
-        return Hierarchies(new[:1], others=(), unified=True)
-    raise ClusterError("no control groups are mounted; mount cgroup2 at /sys/fs/cgroup")
 
 
 class ControlGroups:
@@ -63,15 +25,16 @@ class ControlGroups:
         self._hierarchies = find_hierarchies(Path("/proc/mounts").read_text())
 
     def make(self, group: str) -> None:
-        """Make a group and those above it; what exists is kept."""
+        """Make a group and those above it; what exists is kept.
+
+        Raises:
+            ClusterError: the kernel refuses.
+        """
         for root in self._hierarchies.roots:
-            folder = root
-            for part in group.split("/"):
-                if self._hierarchies.unified:
-                    (folder / "cgroup.subtree_control").write_text(_UNIFIED_CONTROLLERS)
-                folder = folder / part
-                folder.mkdir(exist_ok=True)
-                _fill_cpuset(folder)
+            try:
+                make_group(root, group, unified=self._hierarchies.unified)
+            except OSError as error:
+                raise ClusterError(describe_refusal(error)) from error
 
     def joining(self, group: str) -> list[str]:
         """Return the start of a command line that runs the rest inside a group."""
@@ -141,11 +104,3 @@ def _remove_folder(folder: Path, deadline: float) -> None:
                     f"control group {folder} can not be removed: {error}"
                 ) from error
             time.sleep(0.01)
-
-
-def _fill_cpuset(folder: Path) -> None:
-    # Version 1: a new cpuset is empty, and no process may enter it.
-    for name in ("cpuset.cpus", "cpuset.mems"):
-        file, above = folder / name, folder.parent / name
-        if file.exists() and above.exists() and not file.read_text().strip():
-            file.write_text(above.read_text())

@@ -2,7 +2,8 @@
 
 Standard library only and valid on Python 3.9: it runs by any interpreter
 before the project's own environment exists.  What can be tried is tried (in
-namespaces of its own, which vanish with the probe) rather than guessed.
+namespaces of its own, which vanish with the probe, and in a control group that
+it removes) rather than guessed.
 """
 
 import os
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localcluster.errors import ClusterError
+from localcluster.hierarchies import find_hierarchies, find_refusal
 
 # Debian's names; a command first, then the package that brings it.
 COMMANDS = {
@@ -53,7 +55,7 @@ def find_problems() -> "list[str]":
             return problems  # nothing below can be told without these
     checks: list[Callable[[], list[str]]] = [_commands, _cni, _cgroups, _go, _memory]
     problems = [problem for check in checks for problem in check()]
-    return problems or _probe()
+    return problems or _probe() + _probe_cgroups()
 
 
 def require() -> None:
@@ -166,3 +168,8 @@ def _probe() -> "list[str]":
         f"the kernel refused a bridge, veth, nftables or overlay mount: {tried.stderr.strip()}; "
         "load the modules (modprobe bridge veth nf_tables overlay) or leave the container"
     ]
+
+
+def _probe_cgroups() -> "list[str]":
+    refusal = find_refusal(find_hierarchies(Path("/proc/mounts").read_text()))
+    return [refusal] if refusal else []

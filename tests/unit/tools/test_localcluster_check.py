@@ -22,7 +22,7 @@ def test_it_needs_only_the_standard_library():
     subprocess.run([sys.executable, "-I", "-S", "-c", script], check=True)
 
 
-@pytest.mark.parametrize("module", ["__main__", "check", "errors"])
+@pytest.mark.parametrize("module", ["__main__", "check", "errors", "hierarchies"])
 def test_its_syntax_is_that_of_python_3_9(module):
     source = (TOOLS / "localcluster" / f"{module}.py").read_text()
     compile_as_3_9 = "import ast, sys; ast.parse(sys.stdin.read(), feature_version=(3, 9))"

@@ -1,4 +1,4 @@
-"""What the local cluster reads and writes: mounts, archives, records, certificates."""
+"""What the local cluster reads and writes: archives, records, certificates."""
 
 import io
 import json
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from localcluster.certificates import issue, make_authority
-from localcluster.cgroups import find_hierarchies
 from localcluster.errors import ClusterError
 from localcluster.fake_nodes import build_fake_nodes
 from localcluster.images import read_archive, read_digests
@@ -25,35 +24,6 @@ from localcluster.record import (
     read_record,
     write_record,
 )
-
-MOUNTS = {
-    "version 2 alone": (
-        "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0",
-        ((Path("/sys/fs/cgroup"),), (), True),
-    ),
-    "version 1 with a version 2 mount beside it": (
-        "tmpfs /sys/fs/cgroup tmpfs rw 0 0\n"
-        "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"
-        "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n"
-        "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0",
-        (
-            (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup/memory")),
-            (Path("/sys/fs/cgroup/unified"),),
-            False,
-        ),
-    ),
-}
-
-
-@pytest.mark.parametrize("mounts, want", MOUNTS.values(), ids=MOUNTS)
-def test_find_hierarchies(mounts, want):
-    found = find_hierarchies(mounts)
-    assert (found.roots, found.others, found.unified) == want
-
-
-def test_a_machine_without_control_groups_is_told_what_to_mount():
-    with pytest.raises(ClusterError, match="mount cgroup2"):
-        find_hierarchies("proc /proc proc rw 0 0\n")
 
 
 def archive(path, names):
