@@ -1,8 +1,10 @@
 """The few requests that the plugin makes to the API server, as raw JSON."""
 
 import json
+from pathlib import Path
 from typing import Any, Self
 
+import yaml
 from kubernetes.aio import client, config
 
 _MERGE_PATCH = "application/merge-patch+json"
@@ -24,6 +26,12 @@ class Api:
     async def __aenter__(self) -> Self:
         """Log in."""
         self._client = await config.new_client_from_config(self._kubeconfig)
+        token = find_token_file(self._kubeconfig)
+        if token:
+            # A token ends after a day; the plugin runs on, and whoever renews it writes here.
+            self._client.configuration.refresh_api_key_hook = lambda settings: (
+                settings.api_key.update(BearerToken=f"Bearer {token.read_text().strip()}")
+            )
         self._core = client.CoreV1Api(self._client)
         return self
 
@@ -82,6 +90,12 @@ class Api:
                 _content_type=_APPLY_PATCH,
             )
         )
+
+
+def find_token_file(kubeconfig: str) -> Path | None:
+    """Return where the first user of a kubeconfig has its token, None if that user has no file."""
+    user = yaml.safe_load(Path(kubeconfig).read_text())["users"][0]["user"]
+    return Path(user["tokenFile"]) if "tokenFile" in user else None
 
 
 async def _json(answer: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ node offers its chips.  It ends with the cluster.
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -113,12 +114,19 @@ class Fleet:
         token = kubectl(
             "create", "token", ACCOUNT, f"--namespace={NAMESPACE}", f"--duration={TOKEN_LIFE}"
         )
+        # A plugin that runs already reads its token again with each request.
+        token_file = _write_secret(self._folder / "token", token.strip())
         content = yaml.safe_load(self._cluster.kubeconfig.read_text())
-        content["users"][0]["user"] = {"token": token.strip()}
-        path = self._folder / "kubeconfig"
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(content))
-        return path
+        content["users"][0]["user"] = {"tokenFile": str(token_file)}
+        return _write_secret(self._folder / "kubeconfig", yaml.safe_dump(content))
+
+
+def _write_secret(path: Path, content: str) -> Path:
+    """Replace a file at one stroke by one that only its owner reads."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.touch(mode=0o600)
+    partial.write_text(content)
+    return partial.rename(path)
 
 
 def _access() -> list[dict[str, Any]]:
