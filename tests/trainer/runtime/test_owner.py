@@ -1,6 +1,8 @@
 """Who may write to a model directory."""
 
 import json
+import threading
+import time
 
 import pytest
 from efficientnet_trainer.owner import Owner, OwnerLostError, Ownership, claim, find_refusal
@@ -47,6 +49,53 @@ def test_releasing_leaves_what_another_took(tmp_path):
     assert (tmp_path / ".owner").exists()
     new.release()
     assert not (tmp_path / ".owner").exists()
+
+
+@pytest.fixture
+def make_renewing(tmp_path):
+    """Make ownerships of job-a that show life every 10 ms."""
+    made = []
+
+    def make(attempt):
+        made.append(Ownership(str(tmp_path), "job-a", attempt, renew_every_s=0.01))
+        made[-1].renew()
+        made[-1].keep_renewing()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.release()
+
+
+def renewing_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "owner"]
+
+
+def test_a_released_folder_stays_released(tmp_path, make_renewing, eventually):
+    ownership = make_renewing(1)
+    record = tmp_path / ".owner"
+    first = record.read_text()
+    eventually(lambda: record.read_text() != first, 10, "the claim is renewed")
+    ownership.release()
+    assert not renewing_threads()
+    time.sleep(0.1)
+    assert list(tmp_path.iterdir()) == []
+    ownership.release()
+
+
+def test_releasing_ends_the_renewals_also_where_a_later_attempt_took_over(tmp_path, make_renewing):
+    old, new = make_renewing(1), make_renewing(2)
+    old.release()
+    assert len(renewing_threads()) == 1
+    assert json.loads((tmp_path / ".owner").read_text())["attempt"] == 2
+    new.release()
+    assert not (tmp_path / ".owner").exists()
+
+
+def test_a_record_that_cannot_be_deleted_does_not_hide_why_the_run_ended(tmp_path):
+    ownership = Ownership(str(tmp_path), "job-a", 1)
+    (tmp_path / ".owner").mkdir()
+    ownership.release()
 
 
 def test_an_unreadable_record_owns_nothing(tmp_path):

@@ -2,10 +2,12 @@
 
 A node that lost its network goes on training while its successor has already begun.  The
 writer of checkpoints keeps ``<model_dir>/.owner``: within one job a lower attempt gives
-way for good, and another job's run is refused only while the owner shows life.  Only
-training owns; evaluation and export never do, nor does a run by hand, which has no job.
+way for good, and another job's run is refused only while the owner shows life.  A run
+owns from its first step to its last, or to its failure; the evaluation and the export that
+follow never do, nor does a run by hand, which has no job.
 """
 
+import contextlib
 import json
 import os
 import threading
@@ -63,12 +65,22 @@ class Ownership:
     """One run's claim on its model directory."""
 
     def __init__(
-        self, model_dir: str, job_uid: str, attempt: int, clock: Callable[[], float] = time.time
+        self,
+        model_dir: str,
+        job_uid: str,
+        attempt: int,
+        clock: Callable[[], float] = time.time,
+        renew_every_s: float = RENEW_EVERY_S,
     ) -> None:
         """Claim nothing yet."""
         self._path = os.path.join(model_dir, OWNER_FILE)
         self._own = Owner(job_uid, attempt)
         self._clock = clock
+        self._renew_every_s = renew_every_s
+        self._released = threading.Event()
+        self._renewer = threading.Thread(
+            target=self._renew_until_released, name="owner", daemon=True
+        )
 
     def renew(self) -> None:
         """Claim the directory or show life.
@@ -94,27 +106,38 @@ class Ownership:
             )
 
     def release(self) -> None:
-        """Give the directory up after the last checkpoint, so that another job need not wait."""
-        found = self._read()
-        if found is not None and found[:2] == self._own[:2]:
-            os.unlink(self._path)
+        """Give the directory up after the last checkpoint, so that another job need not wait.
+
+        Leaves a record that is not this run's own.  Raises nothing, so that it can follow a
+        failure: a record that cannot be deleted is void after ALIVE_S.
+        """
+        self._released.set()
+        if self._renewer.is_alive():
+            self._renewer.join()
+        with contextlib.suppress(OSError):
+            found = self._read()
+            if found is not None and found[:2] == self._own[:2]:
+                os.unlink(self._path)
 
     def keep_renewing(self) -> None:
-        """Show life from a thread until the process ends or the directory is lost.
+        """Show life from a thread until the directory is released or lost.
 
         A loss is not reported from here: the next save finds it and stops the run.
         """
-        threading.Thread(target=self._renew_until_lost, name="owner", daemon=True).start()
+        self._renewer.start()
 
-    def _renew_until_lost(self) -> None:
-        while True:
-            time.sleep(RENEW_EVERY_S)
-            try:
-                self.renew()
-            except OwnerLostError:
-                return
-            except OSError:
-                continue  # A shared file system that stutters; the save itself will tell.
+    def _renew_until_released(self) -> None:
+        while not self._released.wait(self._renew_every_s) and self._renew_if_own():
+            pass
+
+    def _renew_if_own(self) -> bool:
+        try:
+            self.renew()
+        except OwnerLostError:
+            return False
+        except OSError:
+            pass  # A shared file system that stutters; the save itself will tell.
+        return True
 
     def _read(self) -> Optional[Owner]:
         try:

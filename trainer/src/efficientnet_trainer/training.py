@@ -71,22 +71,12 @@ class Run:
         if start is not None:
             epoch = step / self._config.steps_per_epoch(rank.size)
             self._run.reporter.record(step=step, epoch=epoch, checkpoint_step=step)
-        if step < self._config.train_steps:
-            ownership = owner.claim(self._config.model_dir, self._env) if rank.is_chief else None
-            listener = SaveListener(self._run.reporter, self._run.flag, ownership)
-            input_fn = make_input_fn(self._config, True, rank.size, rank.rank)
-            for target in self._targets(step):
-                self._run.backend.train(make_model_fn(self._run), input_fn, target, listener)
-                if self._run.flag.requested:
-                    return self._stopped()
-                if self._evaluates:
-                    results = self._evaluate_newest()
-            if ownership is not None:
-                ownership.release()
-        elif self._evaluates:
-            results = self._evaluate_newest()
-        if self._run.flag.requested and self._evaluates and not results:
+        if step < self._config.train_steps and not self._train_from(step):
             return self._stopped()
+        if self._evaluates:
+            results = self._evaluate_newest()
+            if self._run.flag.requested and not results:
+                return self._stopped()
         return self._completed(results)
 
     def evaluate_only(self) -> Termination:
@@ -104,6 +94,28 @@ class Run:
                 f"first, or wait for one with --eval_timeout"
             )
         return self._completed(results)
+
+    def _train_from(self, step: int) -> bool:
+        """Train from ``step`` to the last, and tell whether it was reached.
+
+        The chief owns the directory meanwhile, also through the evaluations in between: a
+        job that took over during one would leave this run to train in vain.
+        """
+        rank = self._run.rank
+        ownership = owner.claim(self._config.model_dir, self._env) if rank.is_chief else None
+        try:
+            listener = SaveListener(self._run.reporter, self._run.flag, ownership)
+            input_fn = make_input_fn(self._config, True, rank.size, rank.rank)
+            for target in self._targets(step):
+                self._run.backend.train(make_model_fn(self._run), input_fn, target, listener)
+                if self._run.flag.requested:
+                    return False
+                if self._evaluates and target < self._config.train_steps:
+                    self._evaluate_newest()
+            return True
+        finally:
+            if ownership is not None:
+                ownership.release()
 
     def _targets(self, step: int) -> Iterator[int]:
         """Yield the steps to train up to: each evaluation's, or only the last."""
