@@ -258,6 +258,13 @@ def test_any_pod_spec_in_a_template_leaves_the_identity(spec):
     assert pod["spec"]["restartPolicy"] == "Never"
 
 
+@pytest.mark.parametrize(("grace_s", "told"), [(60, "50"), (8, "4"), (1, "1"), (3600, "3590")])
+def test_the_trainer_knows_the_grace_that_a_template_gives(grace_s, told):
+    spec = a_spec(podTemplate={"spec": {"terminationGracePeriodSeconds": grace_s}})
+    env = {e["name"]: e.get("value") for e in container_of(build_pod(JOB, spec, 1, 0))["env"]}
+    assert env["ENJ_STOP_GRACE_S"] == told
+
+
 def test_the_native_gang_takes_all_pods_or_none():
     gang = build_gang(JOB, a_spec(scheduling={"gang": "Native"}), 2)
     assert gang.group["metadata"]["name"] == "b0-2"

@@ -13,6 +13,7 @@ from core_builders import (
     is_empty,
     succeeded,
 )
+from efficientnet_operator.core.allocations import NodeFacts
 from efficientnet_operator.core.rank_table import hash_files
 from efficientnet_operator.core.view import Refusal
 
@@ -277,7 +278,46 @@ def test_a_foreign_config_map_is_not_written():
     cluster.bind()
     metadata = cluster.config_maps["b0-1-rank-table"]["metadata"]
     metadata["ownerReferences"][0]["uid"] = "somebody"
-    assert cluster.turn().patches == ()
+    plan = cluster.plan()
+    assert plan.patches == ()
+    # The API server will say whose it is, and the condition after it.
+    assert [c["metadata"]["name"] for c in plan.creates] == ["b0-1-rank-table"]
+
+
+def test_a_lost_table_is_published_again():
+    cluster = two_hosts()
+    cluster.run()
+    table = cluster.config_maps.pop("b0-1-rank-table")["data"]
+    cluster.settle()
+    assert cluster.config_maps["b0-1-rank-table"]["data"] == table
+    assert cluster.status["attempt"] == 1
+    assert cluster.status["phase"] == "Running"
+
+
+def test_a_refused_child_that_is_tried_again_is_told_once():
+    cluster = two_hosts()
+    cluster.refusals = {"b0-1-0": Refusal("NameConflict", "Pod b0-1-0 is somebody's")}
+    cluster.turn()
+    assert cluster.condition("Created") == ("False", "NameConflict")
+    cluster.refusals = {}
+    plan = cluster.plan()
+    assert len(plan.pods) == 4
+    assert plan.events == ()
+    cluster.execute(plan)
+    assert cluster.condition("Created") == ("False", "NameConflict")
+
+
+def test_ranks_are_not_ordered_by_nodes_that_cannot_be_read():
+    cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2, "topologyKey": "rack"}))
+    cluster.settle()
+    cluster.bind()
+    cluster.nodes = {"node-0": NodeFacts({}, {"rack": "b"})}
+    cluster.turn()
+    assert cluster.condition("Allocated") == ("False", "NodeUnreadable")
+    assert "node node-1 is not known" in cluster.message("Allocated")
+    cluster.nodes["node-1"] = NodeFacts({}, {"rack": "a"})
+    cluster.settle()
+    assert cluster.condition("Allocated") == ("True", "RankTablePublished")
 
 
 def test_a_predecessors_pods_are_waited_for():

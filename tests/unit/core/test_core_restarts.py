@@ -385,3 +385,19 @@ def test_the_reports_of_siblings_come_before_the_pending_deadline():
     assert cluster.status["attempt"] == 1
     cluster.turn(5)
     assert cluster.condition("Failed") == ("True", "BackoffLimitExceeded")
+
+
+@pytest.mark.parametrize("suspended", [True, False])
+def test_a_gang_that_stands_has_no_speed(suspended):
+    cluster = a_running_job()
+    cluster.progress = {"phase": "training", "step": 30, "loss": 1.0, "imagesPerSecond": 9.0,
+                        "etaSeconds": 100}  # fmt: skip
+    cluster.turn()
+    cluster.progress = None
+    if suspended:
+        cluster.job["spec"]["runPolicy"] = {"suspend": True}
+        cluster.turn()
+    else:
+        fail(cluster, "b0-1-2", 1)
+    assert cluster.status["progress"].keys() >= {"step", "loss", "totalSteps"}
+    assert not cluster.status["progress"].keys() & {"phase", "imagesPerSecond", "etaSeconds"}

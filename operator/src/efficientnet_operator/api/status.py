@@ -163,6 +163,6 @@ class EfficientNetJobStatus(ApiModel):
     )
     """The last ten attempts that ended, oldest first."""
     start_time: Timestamp | None = None
-    """When the first attempt began."""
+    """When the job began, or was last resumed; unset while it is suspended."""
     completion_time: Timestamp | None = None
     """When the job reached Succeeded or Failed."""

@@ -18,6 +18,7 @@ from efficientnet_operator.core.config_maps import ConfigMapView
 from efficientnet_operator.core.identity import JobRef, config_map_name, pod_name
 from efficientnet_operator.core.plan import Delete, Event, Patch, Plan
 from efficientnet_operator.core.pod_view import PodView
+from efficientnet_operator.core.progress import halt_progress
 from efficientnet_operator.core.view import View
 
 # What a reader has to act on, as opposed to what merely has not happened yet.
@@ -127,6 +128,11 @@ class Draft:
         """Delete a pod, unless it is on its way out already."""
         if not pod.deleting:
             self.deletes.append(Delete(pod.name, pod.uid, grace_s))
+
+    def halt_progress(self) -> None:
+        """Keep where training was when its gang stops."""
+        if "progress" in self.status:
+            self.status["progress"] = halt_progress(self.status["progress"])
 
     def record_attempt(self, reason: str, message: str, charged: bool) -> None:
         """Add the current attempt to the history of those that ended."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from efficientnet_operator.core.pod_view import PodView
+from efficientnet_operator.core.pod_view import LOST_REASONS, PodView
 from efficientnet_operator.core.progress import is_count
 
 SIBLING_WAIT = timedelta(seconds=5)
@@ -33,6 +33,22 @@ REASONS = {
     EXIT_STOPPED: "Stopped",
 }
 KUBELET_REASONS = frozenset({"OOMKilled", "InitContainerFailed"})
+DISRUPTIONS = LOST_REASONS | {
+    "Disrupted",
+    "DisruptionTarget",
+    "PodDeleted",
+    "DeletionByPodGC",
+    "DeletionByTaintManager",
+    "EvictionByEvictionAPI",
+    "Evicted",
+    "PreemptionByScheduler",
+    "TerminationByKubelet",
+}
+KNOWN_REASONS = frozenset(
+    {*REASONS.values(), *KUBELET_REASONS, *DISRUPTIONS}
+    | {"Error", "NoProgress", "PendingDeadlineExceeded", "PodFailed"}
+)
+"""Reasons that a metric may carry as a label; a trainer may write any other."""
 _LAST = datetime.max.replace(tzinfo=UTC)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 

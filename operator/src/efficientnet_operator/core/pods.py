@@ -125,6 +125,10 @@ def _build_pod_spec(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> dic
 
 
 def _grace_s(spec: EfficientNetJobSpec) -> int:
+    """Return the seconds from SIGTERM to the kubelet's own end: the template's, else ours."""
+    own = (spec.pod_template.get("spec") or {}).get("terminationGracePeriodSeconds")
+    if isinstance(own, int) and own > 0:
+        return own
     return CPU_GRACE_S if spec.accelerator == "CPU" else NPU_GRACE_S
 
 
@@ -173,6 +177,7 @@ def _build_env(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> list[dic
         "POD_IP": "status.podIP",
         "HOST_IP": "status.hostIP",
     }
+    grace_s = _grace_s(spec)
     values = {
         "ENJ_JOB_NAME": job.name,
         "ENJ_JOB_UID": job.uid,
@@ -181,7 +186,7 @@ def _build_env(job: JobRef, spec: EfficientNetJobSpec, attempt: int) -> list[dic
         "ENJ_NPUS_PER_POD": str(spec.npus_per_pod),
         "ENJ_ACCELERATOR": spec.accelerator,
         # Before the kubelet's own end, so that the trainer says why it stopped hard.
-        "ENJ_STOP_GRACE_S": str(_grace_s(spec) - 10),
+        "ENJ_STOP_GRACE_S": str(grace_s - min(10, grace_s // 2)),
         "HOME": "/tmp",  # noqa: S108  an emptyDir; the user may have no home in the image
     }
     if spec.accelerator != "CPU":

@@ -101,6 +101,13 @@ def finish_progress(
     return final
 
 
+def halt_progress(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stays true of a gang that runs no longer: where it was, not how fast it is."""
+    return {
+        k: v for k, v in progress.items() if k not in {"phase", "imagesPerSecond", "etaSeconds"}
+    }
+
+
 def _round_figures(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {k: round(entry[k], digits) for k, digits in DIGITS.items() if _is_figure(entry.get(k))}
 

@@ -18,6 +18,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from efficientnet_operator.core.config_maps import ConfigMapView
+from efficientnet_operator.core.failure import KNOWN_REASONS
 from efficientnet_operator.core.identity import JobRef, config_map_name
 from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.pod_view import parse_time
@@ -99,7 +100,10 @@ class Controller:
         if event_type == "DELETED":
             metadata = document["metadata"]
             key = (metadata["namespace"], metadata["name"])
-            self._forget(key)
+            known = self._memory.jobs.get(key)
+            # Events of two jobs of one name come in any order: a late one must not hit the heir.
+            if known is None or known["metadata"]["uid"] == metadata["uid"]:
+                self._forget(key)
             return
         self._queue.add(self._memory.put_job(document))
 
@@ -218,7 +222,9 @@ class Controller:
             return
         where = f"{view.job.metadata.namespace}/{view.job.metadata.name}"
         if (status.get("restarts") or 0) > (view.status.get("restarts") or 0):
-            metrics.RESTARTS.labels((status.get("failure") or {}).get("reason", "")).inc()
+            reason = (status.get("failure") or {}).get("reason", "")
+            # A trainer writes the reason: what it invents must not become a series each.
+            metrics.RESTARTS.labels(reason if reason in KNOWN_REASONS else "Other").inc()
         table = status.get("rankTable") or {}
         start = parse_time(status.get("attemptStartTime"))
         completed = parse_time(table.get("completedAt"))

@@ -31,7 +31,6 @@ from efficientnet_operator.kube.client import (
     pod_group_path,
 )
 from efficientnet_operator.kube.observe import Memory
-from efficientnet_operator.kube.queue import Key
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +94,6 @@ class Executor:
     async def _apply_status(self, plan: Plan, job: JobRef) -> None:
         if plan.status is None:
             return
-        key: Key = (job.namespace, job.name)
-        known = self._memory.jobs[key]["metadata"]
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -104,7 +101,7 @@ class Executor:
                 "name": job.name,
                 "namespace": job.namespace,
                 "uid": job.uid,
-                "resourceVersion": known["resourceVersion"],
+                "resourceVersion": self._version(job),
             },
             "status": plan.status,
         }
@@ -117,6 +114,17 @@ class Executor:
                 raise StaleViewError(str(error)) from error
             raise
         self._memory.put_job(stored)
+
+    def _version(self, job: JobRef) -> str:
+        """Return the job's newest known resourceVersion.
+
+        Raises:
+            StaleViewError: the job went away while the plan was carried out.
+        """
+        known = self._memory.jobs.get((job.namespace, job.name))
+        if known is None or known["metadata"]["uid"] != job.uid:
+            raise StaleViewError(f"{job.namespace}/{job.name} is gone")
+        return str(known["metadata"]["resourceVersion"])
 
     async def _delete(self, delete: Delete, job: JobRef) -> None:
         options: dict[str, Any] = {"preconditions": {"uid": delete.uid}}
@@ -136,8 +144,7 @@ class Executor:
 
     async def _delete_job(self, job: JobRef) -> None:
         """Delete the job as it was observed: one that was changed meanwhile is looked at again."""
-        known = self._memory.jobs[(job.namespace, job.name)]["metadata"]
-        preconditions = {"uid": job.uid, "resourceVersion": known["resourceVersion"]}
+        preconditions = {"uid": job.uid, "resourceVersion": self._version(job)}
         options = {"preconditions": preconditions, "propagationPolicy": "Background"}
         try:
             await self._client.delete(job_path(job.namespace, job.name), options)
@@ -217,6 +224,9 @@ class Executor:
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
+            if patch.kind == "ConfigMap":
+                # What follows would tell of a table that is not there.
+                raise StaleViewError(f"ConfigMap {patch.name} is gone") from error
             return  # its deletion is on the way and will be judged
         self._keep({"kind": patch.kind, **stored})
 

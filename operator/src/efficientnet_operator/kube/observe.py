@@ -7,6 +7,7 @@ an address or a topology value is needed, and may not be readable at all.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -32,9 +33,13 @@ from efficientnet_operator.kube.queue import Key, WorkQueue
 
 NODE_FACTS_S = 30.0
 """How long facts of a node are believed."""
+NODE_RETRY_S = 5.0
+"""How long a node that could not be read is left alone."""
+NODES_AT_ONCE = 32
 REFUSAL_S = 10.0
 """How long a refused child is left alone before it is tried again."""
 DEVICE_INFOS = "baseDeviceInfos"
+NO_ADDRESS = re.compile(r'"device_ip"\s*:\s*(?:"-1"|""|null)')
 
 
 @dataclass
@@ -55,7 +60,11 @@ class Memory:
     refusals: dict[Key, dict[str, tuple[Refusal, float]]] = field(default_factory=dict)
     progress: dict[Key, tuple[int, RankReport]] = field(default_factory=dict)
     surveys: dict[Key, tuple[int, tuple[RankReport, ...]]] = field(default_factory=dict)
-    _nodes: dict[str, tuple[NodeFacts, float]] = field(default_factory=dict)
+    # None stands for a node that could not be read.
+    _nodes: dict[str, tuple[NodeFacts | None, float]] = field(default_factory=dict)
+    _node_slots: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(NODES_AT_ONCE)
+    )
     _node_source: str = ""
 
     @classmethod
@@ -116,7 +125,7 @@ class Memory:
                 for g in self.groups.of_job(key)
                 if g.owner_uid == job.metadata.uid and not g.deleting
             ),
-            nodes=await self._node_facts(_nodes_to_ask(job, pods), client),
+            nodes=await self._node_facts(_nodes_to_ask(job, status, pods), client),
             node_source=self._node_source,
             refusals=self._fresh_refusals(key),
             progress=progress if polled == attempt else None,
@@ -137,13 +146,16 @@ class Memory:
         wanted = set(names)
         stale = [n for n in wanted if n not in self._nodes or self._nodes[n][1] < limit]
         await asyncio.gather(*(self._ask_node(name, client) for name in stale))
-        return {n: self._nodes[n][0] for n in wanted if n in self._nodes}
+        found = {n: self._nodes[n][0] for n in wanted}
+        return {name: facts for name, facts in found.items() if facts}
 
     async def _ask_node(self, name: str, client: KubeClient) -> None:
         try:
-            metadata = (await client.get(core_path("nodes", "", name)))["metadata"]
+            async with self._node_slots:
+                metadata = (await client.get(core_path("nodes", "", name)))["metadata"]
         except (ApiError, aiohttp.ClientError, TimeoutError) as error:
-            self._node_source = f"nodes cannot be read ({error})"
+            self._node_source = f"nodes cannot be read ({error or repr(error)})"
+            self._nodes[name] = (None, time.monotonic() - NODE_FACTS_S + NODE_RETRY_S)
             return
         self._node_source = ""
         infos = (metadata.get("annotations") or {}).get(DEVICE_INFOS, "")
@@ -151,9 +163,14 @@ class Memory:
         self._nodes[name] = (facts, time.monotonic())
 
 
-def _nodes_to_ask(job: EfficientNetJob, pods: Iterable[PodView]) -> set[str]:
-    """Return the nodes of pods whose annotation lacks an address, or all for a topology key."""
-    if job.spec.accelerator == "CPU":
+def _nodes_to_ask(
+    job: EfficientNetJob, status: Mapping[str, Any], pods: Iterable[PodView]
+) -> set[str]:
+    """Return the nodes of pods whose annotation lacks an address, or all for a topology key.
+
+    Only a table that is still to be built needs them.
+    """
+    if job.spec.accelerator == "CPU" or status.get("rankTable"):
         return set()
     bound = [p for p in pods if p.node and not p.finished]
     if job.spec.scheduling.topology_key:
@@ -164,12 +181,12 @@ def _nodes_to_ask(job: EfficientNetJob, pods: Iterable[PodView]) -> set[str]:
 def _lacks_address(pod: PodView) -> bool:
     texts = (pod.annotations.get(k, "") for k in DEVICE_ANNOTATIONS)
     # With their quotes: the newer form has a super_device_id too.
-    return any('"-1"' in t or t.count('"device_ip"') < t.count('"device_id"') for t in texts)
+    return any(
+        NO_ADDRESS.search(t) or t.count('"device_ip"') < t.count('"device_id"') for t in texts
+    )
 
 
 def _is_stale(metadata: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    if metadata.get("uid") != known.get("uid"):
-        return False
     try:
         return int(metadata["resourceVersion"]) < int(known["resourceVersion"])
     except (KeyError, ValueError):

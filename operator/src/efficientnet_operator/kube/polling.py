@@ -26,13 +26,15 @@ log = logging.getLogger(__name__)
 TIMEOUT = aiohttp.ClientTimeout(total=3)
 AT_ONCE = 32
 SURVEY_AT_ONCE = 256
+ANSWER_BYTES = 64 * 1024
+"""What an answer may have: eight ranks take 3 KB."""
 
 
 class ProgressPoller:
     """Requests to trainers, a bounded number at once; start it inside the event loop."""
 
     def __init__(self) -> None:
-        self._session = aiohttp.ClientSession(timeout=TIMEOUT)
+        self._session = aiohttp.ClientSession(timeout=TIMEOUT, auto_decompress=False)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._survey_slots = asyncio.Semaphore(SURVEY_AT_ONCE)
 
@@ -63,12 +65,28 @@ class ProgressPoller:
     async def _ask(self, key: Key, pod: str, address: str) -> list[RankReport]:
         host = f"[{address}]" if ":" in address else address
         try:
-            async with self._session.get(f"http://{host}:{HTTP_PORT}/progress") as response:
-                document = await response.json(content_type=None)
+            # The pod is its owner's: it must not send us elsewhere, nor fill our memory.
+            url = f"http://{host}:{HTTP_PORT}/progress"
+            async with self._session.get(url, allow_redirects=False) as response:
+                document = json.loads(await read_limited(response.content))
                 return parse_progress(document, pod, _answered_at(response.headers.get("Date")))
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
             log.debug("no progress from %s/%s at %s: %r", *key, address, error)
             return []
+
+
+async def read_limited(stream: aiohttp.StreamReader, limit: int = ANSWER_BYTES) -> bytes:
+    """Return a whole answer.
+
+    Raises:
+        ValueError: it is longer than ``limit`` bytes.
+    """
+    body = bytearray()
+    async for chunk in stream.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise ValueError(f"the answer is longer than {limit} bytes")
+    return bytes(body)
 
 
 def _answered_at(date: str | None) -> float:

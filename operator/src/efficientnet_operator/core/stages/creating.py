@@ -13,13 +13,16 @@ from efficientnet_operator.core.identity import config_map_name
 from efficientnet_operator.core.pods import build_pod, host_groups
 
 LOOK_AGAIN_S = 5.0
+REFUSALS = ("NameConflict", "Invalid", "Forbidden", "NotInstalled")
+"""How the reasons of children that the API server refused end; see ``kube.execute``."""
 RETRY_S = 10.0
 """How long a child that the API server refused is left alone."""
 
 
 def create_children(draft: Draft) -> bool:
     """Plan what is missing; Created becomes True when everything stands."""
-    if draft.conditions.is_true("Created"):
+    # Somebody may delete the ConfigMap: it is made again, and the same table published.
+    if draft.conditions.is_true("Created") and draft.config_map is not None:
         return False
     if _report_refusals(draft) or _wait_for_leaving(draft):
         return True
@@ -50,13 +53,21 @@ def create_children(draft: Draft) -> bool:
     waiting = len(draft.pods) + len(draft.creates)
     if waiting:
         total = draft.spec.replicas + (2 if gang.group else 1)
-        message = f"attempt {draft.attempt}: {waiting} of {total} objects to create"
-        draft.conditions.set("Created", False, "Creating", message)
+        # While a refused child is tried again, the refusal is what there is to say.
+        if not _was_refused(draft):
+            message = f"attempt {draft.attempt}: {waiting} of {total} objects to create"
+            draft.conditions.set("Created", False, "Creating", message)
         draft.wait("the API server to store them", LOOK_AGAIN_S)
         return True
     message = f"attempt {draft.attempt}: {draft.spec.replicas} pods"
     draft.conditions.set("Created", True, "PodsCreated", message)
     return False
+
+
+def _was_refused(draft: Draft) -> bool:
+    created = draft.conditions.items.get("Created", {})
+    reason = created.get("reason", "")
+    return created.get("status") == "False" and reason.endswith(REFUSALS)
 
 
 def excluded_hosts(draft: Draft) -> dict[int, list[str]]:

@@ -31,6 +31,7 @@ def fail_job(draft: Draft, failure: dict[str, Any], reason: str, message: str) -
     """End the job as Failed; ``failure`` is what its last attempt died of."""
     draft.status["failure"] = failure
     draft.record_attempt(failure["reason"], message, charged=True)
+    draft.halt_progress()
     finish_job(draft, "Failed", reason, message)
 
 
@@ -63,6 +64,7 @@ def end_attempt(
     """
     draft.status["failure"] = failure
     draft.record_attempt(failure["reason"], message, charged)
+    draft.halt_progress()
     old_pods = draft.attempt_pods
     draft.status["attempt"] = draft.attempt + 1
     draft.status["restarts"] = int(draft.status.get("restarts") or 0) + 1

@@ -70,6 +70,13 @@ def _collect(draft: Draft) -> list[Allocation] | Violation | None:
         allocations = []
         key = draft.spec.scheduling.topology_key or ""
         for pod in pods:
+            if key and pod.node and pod.node not in draft.view.nodes:
+                return Violation(
+                    "NodeUnreadable",
+                    f"scheduling.topologyKey {key} orders the ranks, and node {pod.node} is not "
+                    f"known: {draft.view.node_source or 'it was not found'}; grant the operator "
+                    "the right to get nodes, or leave topologyKey away",
+                )
             found = parse_allocation(pod, draft.view.nodes.get(pod.node), key)
             if isinstance(found, Violation):
                 return found

@@ -22,6 +22,7 @@ def suspend(draft: Draft) -> bool:
     for pod in draft.own_pods:
         draft.delete(pod)
     _withdraw_table(draft)
+    draft.halt_progress()
     # Deadlines do not run while the job is suspended; they start again with it.
     draft.status.pop("startTime", None)
     draft.status.pop("attemptStartTime", None)
