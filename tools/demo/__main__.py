@@ -92,12 +92,14 @@ def tell(cluster: Cluster, job: dict[str, Any], seconds: float) -> None:
         f"\naccuracy on the validation images at step {progress['step']}: "
         f"top-1 {progress['top1']:.4f}, top-5 {progress['top5']:.4f}\n\n"
         "look further:\n"
-        "  export KUBECONFIG=$(make kubeconfig) PATH=$(dirname $(make kubectl-path)):$PATH\n"
+        f"  export KUBECONFIG=$({story.make('kubeconfig', cluster.name)}) "
+        "PATH=$(dirname $(make kubectl-path)):$PATH\n"
         f"  kubectl describe enj {JOB};  kubectl logs {JOB}-1-0\n"
         "  operator metrics: kubectl -n efficientnet-system port-forward "
         "deploy/efficientnet-operator 8080, then curl localhost:8080/metrics\n"
         f"  TensorBoard: trainer/.venv/bin/tensorboard --logdir {cluster.folder}/volumes/output\n"
-        "  run it again: make demo;  remove the cluster: make cluster-down\n"
+        f"  run it again: {story.make('demo', cluster.name)};  "
+        f"remove the cluster: {story.make('cluster-down', cluster.name)}\n"
     )
     print(story.last_line(job, hccl, seconds))
 
@@ -109,7 +111,8 @@ def interrupted(name: str) -> int:
     with contextlib.suppress(ClusterError, OSError):
         cluster.kubectl("delete", "enj", JOB, "--ignore-not-found", "--wait=false")
     print(
-        "\ndemo: interrupted; 'make demo' goes on, 'make cluster-down' removes the cluster",
+        f"\ndemo: interrupted; {story.make('demo', name)!r} goes on, "
+        f"{story.make('cluster-down', name)!r} removes the cluster",
         file=sys.stderr,
     )
     return 130

@@ -16,9 +16,15 @@ import yaml
 from ascend_sim.fleet import Fleet
 from localcluster.cluster import Cluster
 
+from demo import story
+from demo.helm import Helm
+from demo.shards import is_whole
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "deploy" / "examples"
 NAMESPACE = "efficientnet-system"
+RELEASE = "efficientnet-operator"
+PREPARE_JOB = "prepare-digits"
 TRAINER_USER = 1000
 PREPARE_TIMEOUT_S = 120
 
@@ -51,9 +57,6 @@ def equip(cluster: Cluster, archives: list[str]) -> None:
 def install_operator(cluster: Cluster, archives: list[str]) -> None:
     """Install the chart, or upgrade to the images as they are now."""
     image_hash = next(Path(a).stem for a in archives if Path(a).name.startswith("operator-"))
-    helm = subprocess.run(
-        [ROOT / "tools/binaries.sh", "path", "helm"], stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.strip()
     values = {
         "image.repository": "localhost/efficientnet-operator",
         "image.tag": "dev",
@@ -62,16 +65,28 @@ def install_operator(cluster: Cluster, archives: list[str]) -> None:
         # The tag stays the same, so this alone tells a changed image from the old one.
         "podAnnotations.demo/image": image_hash,
     }
-    command = [helm, "upgrade", "--install", "efficientnet-operator"]
-    command += [str(ROOT / "charts/efficientnet-operator"), "--namespace", NAMESPACE]
+    command = ["upgrade", "--install", RELEASE, str(ROOT / "charts/efficientnet-operator")]
     command += ["--create-namespace", "--wait", "--timeout", "90s"]
     for key, value in values.items():
         command += ["--set-string" if key.startswith("pod") else "--set", f"{key}={value}"]
-    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    helm = Helm(_find_helm(), cluster.kubeconfig, NAMESPACE)
+    removed = helm.remove_unfinished(RELEASE)
+    if removed and removed.returncode:
+        raise DemoError(
+            f"an earlier helm was killed, and its release {RELEASE} can not be uninstalled: "
+            f"{removed.stderr.strip()}; {story.make('cluster-down', cluster.name)!r} removes all"
+        )
+    done = helm(*command)
     if done.returncode:
         pods = cluster.kubectl("get", "pods", "-n", NAMESPACE, "-o", "wide")
         raise DemoError(f"helm could not install the operator: {done.stderr.strip()}\n{pods}")
+
+
+def _find_helm() -> Path:
+    found = subprocess.run(
+        [ROOT / "tools/binaries.sh", "path", "helm"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return Path(found.stdout.strip())
 
 
 def prepare_data(cluster: Cluster) -> None:
@@ -84,11 +99,13 @@ def prepare_data(cluster: Cluster) -> None:
         os.chown(path, TRAINER_USER, TRAINER_USER)
         volume["spec"]["hostPath"]["path"] = str(path)
     cluster.kubectl.apply(*documents)
-    if list((folder / "data").glob("validation-*")):
+    if is_whole(path.name for path in (folder / "data").iterdir()):
         return
     say("writing scikit-learn's digits as TFRecords (about 10 s)")
+    # Applied again unchanged, a Job that failed or ended would stay as it is.
+    cluster.kubectl("delete", "job", PREPARE_JOB, "--ignore-not-found", "--cascade=foreground")
     cluster.kubectl("apply", "-f", str(EXAMPLES / "digits-prepare.yaml"))
-    _wait_for_job(cluster, "prepare-digits")
+    _wait_for_job(cluster, PREPARE_JOB)
 
 
 def _wait_for_job(cluster: Cluster, name: str) -> None:
@@ -113,7 +130,8 @@ def remove_job(cluster: Cluster, name: str) -> None:
     while cluster.kubectl.get("pods", "-l", selector)["items"]:
         if time.monotonic() > deadline:
             raise DemoError(
-                f"pods of an earlier {name} do not go; 'make cluster-down' removes all"
+                f"pods of an earlier {name} do not go; "
+                f"{story.make('cluster-down', cluster.name)!r} removes all"
             )
         time.sleep(0.5)
     output = cluster.folder / "volumes" / "output"

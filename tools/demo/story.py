@@ -69,3 +69,8 @@ def last_line(job: Mapping[str, Any], hccl: str, seconds: float) -> str:
         f"top-1 {status['progress']['top1']:.3f}, {ranks} ranks on {len(servers)} nodes, "
         f"{seconds:.0f} s"
     )
+
+
+def make(target: str, cluster: str) -> str:
+    """Return the command that makes a target for a cluster; `dev` needs no mention."""
+    return f"make {target}" if cluster == "dev" else f"make {target} NAME={cluster}"
