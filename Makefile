@@ -72,16 +72,15 @@ generate: setup ## write the CRD, the references and deploy/ anew
 	tools/manifests.sh
 
 verify: generate ## generate, then fail on a difference
-	@git diff --exit-code -- deploy charts docs/reference || \
-		{ echo "verify: generated files differ from what is committed; commit the output of 'make generate'" >&2; exit 1; }
+	@tools/verify.sh
 
 cluster-up: setup ## bring the local cluster up, or repair it (NAME=dev)
 	@$(CLUSTER) up --name $(NAME)
 
-cluster-down: ## remove the local cluster and all that it made
+cluster-down: setup-python ## remove the local cluster and all that it made
 	@$(CLUSTER) down --name $(NAME)
 
-cluster-status: ## show the local cluster's nodes and daemons
+cluster-status: setup-python ## show the local cluster's nodes and daemons
 	@$(CLUSTER) status --name $(NAME)
 
 images: setup ## build both images; prints their archives
@@ -93,7 +92,7 @@ helm-path: ## print where helm is
 kubectl-path: ## print where kubectl is
 	@tools/binaries.sh path kubectl
 
-kubeconfig: ## print the local cluster's kubeconfig
+kubeconfig: setup-python ## print the local cluster's kubeconfig
 	@$(CLUSTER) kubeconfig --name $(NAME)
 
 clean: ## remove environments and build products; the cache of binaries and images stays

@@ -11,6 +11,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tools/paths.sh
 . "$root/tools/paths.sh"
+exec >&2 # standard output belongs to what make does next, as in $(make kubeconfig)
 
 UV_VERSION=0.13.9
 GO_VERSION=1.26.6
