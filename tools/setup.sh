@@ -13,7 +13,6 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/tools/paths.sh"
 exec >&2 # standard output belongs to what make does next, as in $(make kubeconfig)
 
-UV_VERSION=0.13.9
 GO_VERSION=1.26.6
 PACKAGES=(buildah runc containernetworking-plugins nftables iptables iproute2 util-linux
   debootstrap git gcc libc6-dev)

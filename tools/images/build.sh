@@ -15,6 +15,8 @@ shopt -s inherit_errexit # a step that fails inside $(...) ends everything, too
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
+# shellcheck source=tools/paths.sh
+. "$root/tools/paths.sh"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/efficientnet-operator/images
 suite=bookworm
 # A cluster of another checkout may still import the archive of its own sources.
@@ -90,11 +92,10 @@ debian_image() {
 
 # The host's uv stands in for ghcr.io/astral-sh/uv: one binary at /uv.
 uv_image() {
-  local name executable
-  name=localhost/efficientnet-base/uv:$(uv --version | cut -d' ' -f2)
+  local name=localhost/efficientnet-base/uv:$UV_VERSION executable
   if ! have_image "$name"; then
     executable=$(uv_executable)
-    say "packing $(uv --version) from $executable"
+    say "packing uv $UV_VERSION from $executable"
     local container
     container=$(bud from scratch)
     bud copy --quiet "$container" "$executable" /uv >/dev/null
@@ -103,10 +104,17 @@ uv_image() {
   echo "$name"
 }
 
-# What is on PATH may be pyenv's shim, a script.
+# What is on PATH may be pyenv's shim, a script; only then is pyenv asked, whose uv may be another.
 uv_executable() {
-  if command -v pyenv >/dev/null && pyenv which uv 2>/dev/null; then return; fi
-  readlink -f "$(command -v uv)"
+  local found version
+  found=$(command -v uv)
+  if command -v pyenv >/dev/null && [ "$found" -ef "$(pyenv root)/shims/uv" ]; then
+    found=$(pyenv which uv) || fail "pyenv's shim on the PATH has no uv behind it; 'make setup' installs uv $UV_VERSION"
+  fi
+  found=$(readlink -f "$found")
+  version=$("$found" --version | cut -d' ' -f2)
+  [ "$version" = "$UV_VERSION" ] || fail "$found is uv $version, wanted $UV_VERSION; 'make setup' installs it"
+  echo "$found"
 }
 
 base_key() {
@@ -160,7 +168,7 @@ image() {
   local which=$1 context archive
   context=$cache/tmp/context.$which
   snapshot_sources "$which" "$context"
-  archive=$cache/$which-$(hash_of "$context" "$(base_key "$which")" "$here/build.sh" "$(uv --version)").tar
+  archive=$cache/$which-$(hash_of "$context" "$(base_key "$which")" "$here/build.sh" "uv $UV_VERSION").tar
   if [ ! -f "$archive" ]; then
     build_archive "$which" "$context" "$archive"
   fi
