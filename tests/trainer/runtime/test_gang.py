@@ -24,6 +24,10 @@ def read_weights(path):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
+def saved_in(folder):
+    return {path.name[: -len(".index")] for path in folder.glob("model.ckpt-*.index")}
+
+
 def assert_equal_weights(model_dir, step):
     own = read_weights(model_dir / f"model.ckpt-{step}")
     other = read_weights(model_dir / "tmp_worker_1" / f"model.ckpt-{step}")
@@ -55,17 +59,22 @@ def stopped_gang(make_pod, publish_files, eventually, digits, model_dir):
     pods[1].process.send_signal(signal.SIGTERM)
     for pod in pods:
         pod.wait(60)
+    pods[0].still_owns = (model_dir / ".owner").exists()
+    pods[0].saved = saved_in(model_dir)
     return pods
 
 
 @pytest.fixture(scope="module")
 def resumed_gang(stopped_gang, make_pod, publish_files, digits, model_dir):
-    """Pods of the attempt that goes on, to completion."""
+    """Pods of the attempt that goes on, to completion.
+
+    Rank 0 keeps all checkpoints, so that one which is gone was deleted by rank 1.
+    """
     total = stopped_gang[0].termination()["step"] + MORE_STEPS
     pods = [make_pod(f"j-2-{index}", 2, attempt=2) for index in range(2)]
     flags = [f"--model_dir={model_dir}", f"--train_steps={total}"]
-    for pod in pods:
-        pod.start(*flags, *digits)
+    for pod, kept in zip(pods, (100, 1)):
+        pod.start(*flags, f"--keep_checkpoint_max={kept}", *digits)
     publish_files(pods)
     for pod in pods:
         pod.wait(200)
@@ -108,6 +117,14 @@ def test_all_ranks_end_with_the_same_weights(resumed_gang, model_dir):
     assert_equal_weights(model_dir, resumed_gang[0].termination()["step"])
 
 
+def test_each_rank_deletes_only_checkpoints_of_its_own(stopped_gang, resumed_gang, model_dir):
+    newest = "model.ckpt-{}".format(resumed_gang[0].termination()["step"])
+    assert len(stopped_gang[0].saved) > 1
+    assert saved_in(model_dir) == stopped_gang[0].saved | {newest}
+    # What the attempt before had saved as rank 1 is nobody's to resume from.
+    assert saved_in(model_dir / "tmp_worker_1") == {newest}
+
+
 def test_rank_0_leaves_the_final_figures(resumed_gang, model_dir):
     first, second = (pod.termination() for pod in resumed_gang)
     assert set(first) == {
@@ -123,6 +140,7 @@ def test_rank_0_leaves_the_final_figures(resumed_gang, model_dir):
     assert re.search(r"Eval results: \{'loss': .*'global_step': \d+\}", resumed_gang[0].log_text())
 
 
-def test_only_the_last_attempt_owned_the_folder(resumed_gang, model_dir):
+def test_no_attempt_owns_the_folder_once_it_ended(stopped_gang, resumed_gang, model_dir):
+    assert not stopped_gang[0].still_owns
     assert [pod.process.returncode for pod in resumed_gang] == [0, 0]
     assert not (model_dir / ".owner").exists()

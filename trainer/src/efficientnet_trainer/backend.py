@@ -8,6 +8,7 @@ plain estimator for one rank, MultiWorkerMirroredStrategy over TF_CONFIG for sev
 
 import importlib.util
 import os
+import shutil
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
@@ -64,8 +65,12 @@ class TensorFlowBackend:
         self, model_fn: ModelFn, input_fn: InputFn, max_steps: int, listener: SaveListener
     ) -> None:
         """Train up to ``max_steps`` from the newest checkpoint, or until a hook stops it."""
+        discard_old_checkpoints(self._config, self._rank)
         saver = CheckpointHook(
-            self.checkpoint_dir(), self._config.checkpoint_steps(self._rank.size), listener
+            self.checkpoint_dir(),
+            self._config.checkpoint_steps(self._rank.size),
+            listener,
+            owns_restored=self._rank.is_chief,
         )
         if self._rank.size == 1:
             estimator = tf.estimator.Estimator(model_fn, config=self._run_config(None))
@@ -123,6 +128,12 @@ def checkpoint_dir(config: TrainerConfig, rank: Rank) -> str:
     if rank.is_chief:
         return config.model_dir
     return os.path.join(config.model_dir, f"tmp_worker_{rank.rank}")
+
+
+def discard_old_checkpoints(config: TrainerConfig, rank: Rank) -> None:
+    """Delete what an earlier attempt saved as this rank; rank 0's checkpoints stay."""
+    if not rank.is_chief:
+        shutil.rmtree(checkpoint_dir(config, rank), ignore_errors=True)
 
 
 def session_config(rank: Rank) -> Any:

@@ -211,11 +211,22 @@ class CheckpointHook(tf.train.SessionRunHook):
     listener, either.  Every rank saves, because reading batch statistics is a collective.
     """
 
-    def __init__(self, folder: str, save_steps: int, listener: SaveListener) -> None:
-        """Save to ``folder``, with the listener around each save."""
+    def __init__(
+        self, folder: str, save_steps: int, listener: SaveListener, owns_restored: bool
+    ) -> None:
+        """Take where and when to save.
+
+        Args:
+            folder: where the checkpoints go.
+            save_steps: steps between them.
+            listener: called around each save.
+            owns_restored: whether this rank saved the checkpoints that it restores from, and
+                so may delete them in their turn.
+        """
         self._prefix = os.path.join(folder, "model.ckpt")
         self._save_steps = save_steps
         self._listener = listener
+        self._owns_restored = owns_restored
         self._saved_step = 0
 
     def begin(self) -> None:
@@ -226,6 +237,9 @@ class CheckpointHook(tf.train.SessionRunHook):
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Count from what was restored, which needs no saving."""
         self._saved_step = int(session.run(tf.train.get_global_step()))
+        if not self._owns_restored:
+            # TensorFlow tells each rank's saver what rank 0 has kept, as if it were its own.
+            self._saver().set_last_checkpoints_with_time([])
 
     def before_run(self, _run_context: Any) -> Any:
         """Fetch the step."""
@@ -245,11 +259,14 @@ class CheckpointHook(tf.train.SessionRunHook):
 
     def _save(self, session: Any, step: int) -> None:
         self._listener.before_save(session, step)
-        (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
         tf.logging.info("Saving checkpoints for %d into %s.", step, self._prefix)
-        saver.save(session, self._prefix, global_step=step, write_meta_graph=False)
+        self._saver().save(session, self._prefix, global_step=step, write_meta_graph=False)
         self._saved_step = step
         self._listener.after_save(session, step)
+
+    def _saver(self) -> tf.train.Saver:
+        (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
+        return saver
 
 
 class EvaluationHook(tf.train.SessionRunHook):
