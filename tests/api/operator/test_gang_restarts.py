@@ -70,17 +70,29 @@ def test_a_failed_rank_replaces_the_gang_charged(lab):
     lab.wait_event(job, "Error", "Warning")
 
 
-@pytest.mark.parametrize("reason", ["Evicted", "NodeLost"])
-def test_a_pod_that_the_cluster_took_is_not_charged(lab, reason):
+BY_THE_KUBELET = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
+LOSSES = {
+    "evicted from a full node": (
+        {"reason": "Evicted", "conditions": [BY_THE_KUBELET]},
+        "Evicted",
+        0,
+    ),
+    "on a lost node": ({"reason": "NodeLost"}, "NodeLost", 0),
+    "over its own limit of storage": ({"reason": "Evicted"}, "PodFailed", 1),
+}
+
+
+@pytest.mark.parametrize("status, reason, charged", LOSSES.values(), ids=LOSSES)
+def test_what_the_cluster_took_is_not_charged(lab, status, reason, charged):
     job = lab.job(npus=2)
     pods = job.run()
-    status = {"phase": "Failed", "reason": reason, "message": "the node was low on memory"}
+    status = {"phase": "Failed", "message": "it was low on memory", **status}
     lab.api.patch("pods", lab.namespace, pods[0]["metadata"]["name"], {"status": status}, "status")
     job.run(attempt=2)
-    assert (job.status["restarts"], job.status.get("chargedRestarts", 0)) == (1, 0)
+    assert (job.status["restarts"], job.status.get("chargedRestarts", 0)) == (1, charged)
     failure = job.status["failure"]
     assert (failure["reason"], failure["pod"]) == (reason, "digits-1-0")
-    assert "the node was low on memory" in failure["message"]
+    assert "it was low on memory" in failure["message"]
     assert job.status["history"][0]["reason"] == reason
 
 
