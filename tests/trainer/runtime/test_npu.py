@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 from efficientnet_trainer.npu import accepted
 
 pytestmark = pytest.mark.timeout(180)
@@ -70,6 +73,42 @@ def test_a_rank_trains_and_evaluates_through_npu_bridge(tmp_path, digits):
     assert asked["allreduce"] == [{"reduction": "sum", "shape": [2]}]
     assert "this npu_bridge has no ['hccl_timeout', 'modify_mixlist']" in done.stdout
     assert (model_dir / "model.ckpt-3.index").exists()
+
+
+def saved_in(folder):
+    return {path.name for path in folder.glob("model.ckpt-*.index")}
+
+
+def read_variables(path):
+    reader = tf.train.load_checkpoint(str(path))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def test_a_rank_above_0_resumes_from_what_rank_0_saved(tmp_path, digits):
+    model_dir = tmp_path / "model"
+    flags = [f"--model_dir={model_dir}", "--mode=train", *digits]
+    done, _ = run_rank(tmp_path, [*flags, "--train_steps=3"], RANK_SIZE="2")
+    assert done.returncode == 0, done.stdout
+    own = model_dir / "tmp_worker_1"
+    own.mkdir()
+    # What it saved in an attempt that came further than rank 0's last checkpoint.
+    (own / "model.ckpt-99.index").touch()
+    (own / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-99"')
+    saved = saved_in(model_dir)
+    more = ["--train_steps=5", "--keep_checkpoint_max=2"]
+    done, asked = run_rank(tmp_path, [*flags, *more], RANK_SIZE="2", RANK_ID="1")
+    assert done.returncode == 0, done.stdout
+    assert asked["run_config"][1]["model_dir"] == str(own)
+    assert re.findall(r"^step:(\d+)  epoch:", done.stdout, re.MULTILINE) == ["4", "5"]
+    # The first is saved before the first step: all that was restored, slots and averages too.
+    assert saved_in(own) == {"model.ckpt-3.index", "model.ckpt-5.index"}
+    restored, wanted = (read_variables(each / "model.ckpt-3") for each in (own, model_dir))
+    assert len(wanted) > 100
+    assert set(restored) == set(wanted)
+    for name in wanted:
+        assert np.array_equal(restored[name], wanted[name]), name
+    # Rank 1 keeps two, and rank 0's is none of them.
+    assert saved_in(model_dir) == saved
 
 
 def test_float32_goes_without_loss_scale(tmp_path, digits):

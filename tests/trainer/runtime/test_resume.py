@@ -7,7 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer.errors import ConfigError, DataError
 from efficientnet_trainer.restore import restore_weights
-from efficientnet_trainer.resume import ResumePoint, find_resume_point
+from efficientnet_trainer.resume import ResumePoint, find_resume_point, resume_from_other
 
 
 @pytest.fixture
@@ -67,6 +67,25 @@ def test_a_state_file_that_names_nothing_is_named(tmp_path):
     (tmp_path / "checkpoint").write_text("nonsense")
     with pytest.raises(DataError, match=r"checkpoint names no checkpoint"):
         find_resume_point(str(tmp_path))
+
+
+@pytest.mark.parametrize("cwd, model_dir", [("/", "{}"), ("{}", ".")])
+def test_another_folder_resumes_from_the_checkpoint_but_does_not_keep_it(
+    tmp_path, save, monkeypatch, cwd, model_dir
+):
+    save({"w": [1.0, 2.0]})
+    monkeypatch.chdir(cwd.format(tmp_path))
+    model_dir = model_dir.format(tmp_path)
+    resume_from_other(os.path.join(model_dir, "tmp_worker_1"), model_dir)
+    state = tf.train.get_checkpoint_state(str(tmp_path / "tmp_worker_1"))
+    assert state.model_checkpoint_path == str(tmp_path / "model.ckpt-7")
+    assert list(state.all_model_checkpoint_paths) == []
+    assert find_resume_point(str(tmp_path / "tmp_worker_1")).step == 7
+
+
+def test_another_folder_starts_anew_where_there_is_no_checkpoint(tmp_path):
+    resume_from_other(str(tmp_path / "tmp_worker_1"), str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 NAME = "efficientnet-b0/head/dense/kernel"

@@ -9,7 +9,6 @@ import importlib
 import inspect
 import json
 import os
-import shutil
 import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
@@ -18,6 +17,7 @@ import tensorflow.compat.v1 as tf
 from efficientnet_trainer import backend
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.hooks import SaveListener
+from efficientnet_trainer.resume import resume_from_other
 
 HCCL_TIMEOUT_S = 1800
 MIX_LIST = {"white-list": {"to-add": ["ReduceMean", "ReduceMeanD"]}}
@@ -88,10 +88,15 @@ class NpuBackend:
         max_steps: int,
         listener: SaveListener,
     ) -> None:
-        """Train up to ``max_steps``; NPUEstimator broadcasts rank 0's state at the start."""
+        """Train up to ``max_steps`` from rank 0's newest checkpoint.
+
+        A checkpoint of its own could be newer or older than rank 0's.  NPUEstimator's broadcast
+        does not make up for it: in some releases it is of the trainable variables only, and
+        ranks that count different steps part for ever.
+        """
         if not self._rank.is_chief:
-            # A checkpoint of its own could be newer than rank 0's, and end its training early.
-            shutil.rmtree(self.checkpoint_dir(), ignore_errors=True)
+            backend.discard_old_checkpoints(self._config, self._rank)
+            resume_from_other(self.checkpoint_dir(), self._config.model_dir)
         estimator = self._build_estimator(model_fn, self._train_options())
         estimator.train(input_fn, max_steps=max_steps, saving_listeners=[listener])
 

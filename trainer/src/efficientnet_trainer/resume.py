@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer.checkpoint import Checkpoint
 from efficientnet_trainer.errors import DataError
+from efficientnet_trainer.termination import write_whole
 
 STATE_FILE = "checkpoint"
 """TensorFlow's record of the newest checkpoint, written after the checkpoint itself."""
@@ -44,6 +45,21 @@ def find_resume_point(model_dir: str) -> Optional[ResumePoint]:
         raise DataError(
             f"{error}; remove its files and name an older checkpoint in {state_file}"
         ) from None
+
+
+def resume_from_other(folder: str, model_dir: str) -> None:
+    """Let a run that saves to ``folder`` resume from the newest checkpoint of ``model_dir``.
+
+    A saver takes the checkpoints that the state file lists for its own and deletes them in
+    their turn, so the file only names the one to restore.
+    """
+    state = tf.train.get_checkpoint_state(model_dir)
+    if state is None:
+        return
+    newest = os.path.abspath(str(state.model_checkpoint_path))
+    os.makedirs(folder, exist_ok=True)
+    content = str(type(state)(model_checkpoint_path=newest))
+    write_whole(os.path.join(folder, STATE_FILE), content.encode())
 
 
 def _read_all(path: str) -> int:

@@ -243,7 +243,7 @@ def _disruption(
     target = conditions.get("DisruptionTarget", {})
     if target.get("status") == "True":
         reason = own_reason or str(target.get("reason") or "DisruptionTarget")
-        return reason, str(target.get("message") or reason)
+        return reason, str(target.get("message") or status.get("message") or reason)
     # Without that condition the pod itself may be at fault: a kubelet also says Evicted of one
     # that outgrew its own limits, which the next attempt would do again.
     if status.get("phase") == "Failed" and own_reason in LOST_REASONS:
