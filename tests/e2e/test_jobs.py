@@ -28,7 +28,7 @@ def a_job(name, **spec):
     job["spec"] |= {"npus": 2, "scheduling": {"npusPerHost": 1}}
     job["spec"]["training"] |= {
         "batchSizePerNpu": 4,
-        "trainSteps": 60,
+        "trainSteps": 30,
         "saveCheckpointsSteps": 10,
         "mode": "Train",
         "extraArgs": ["--log_steps=1"],
@@ -121,7 +121,7 @@ def test_the_demos_job_learns_and_all_places_tell_one_story(equipped, run):
 
 def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
     job = run(a_job("killed"))
-    job.wait_until("step 25", lambda: job.step() >= 25)
+    job.wait_until("step 15", lambda: job.step() >= 15)
     kill_rank(job.kubectl, "killed-1-1")
     job.wait_until("attempt 2", lambda: job.status().get("attempt") == 2, 60)
     status = job.wait_for_phase("Succeeded")
@@ -130,9 +130,9 @@ def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
     found = (failure["attempt"], failure["pod"], failure["exitCode"])
     assert found == (1, "killed-1-1", 137), failure
     steps = job.steps(2)
-    # The newest checkpoint before step 25 or later is that of step 20 or later.
-    assert min(steps) > 20
-    assert max(steps) == 60
+    # The newest checkpoint before step 15 or later is that of step 10 or later.
+    assert min(steps) > 10
+    assert max(steps) == 30
     assert len(steps) == len(set(steps))
 
 
