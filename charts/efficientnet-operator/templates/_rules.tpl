@@ -16,11 +16,11 @@ rules:
     verbs: [get, list, watch, create, patch, delete]
   - apiGroups: [""]
     resources: [configmaps]
-    verbs: [get, list, watch, create, patch]
+    verbs: [get, list, watch, create, patch, delete]
   - apiGroups: [""]
     resources: [events]
     verbs: [create]
   - apiGroups: [scheduling.k8s.io]
     resources: [podgroups]
-    verbs: [get, list, watch, create]
+    verbs: [get, list, watch, create, delete]
 {{- end }}

@@ -43,7 +43,7 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False  # the operator posts its own events
-        settings.scanning.disabled = True  # the CRD is there before the operator is
+        settings.scanning.disabled = True  # kopf starts only once the CRD is there
         settings.watching.server_timeout = 300
         client = await KubeClient.connect(operator_settings.kubeconfig)
         controller = Controller(client, operator_settings)
@@ -52,6 +52,7 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
         running["health"] = await serve_health(
             operator_settings.port, lambda: controller.live, lambda: controller.ready
         )
+        await controller.wait_for_jobs()
 
     @kopf.on.login(registry=registry)
     def log_in(**arguments: Any) -> kopf.ConnectionInfo | None:

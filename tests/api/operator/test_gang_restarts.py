@@ -127,3 +127,21 @@ def hold(lab, pod):
 def release(lab, pod):
     body = {"metadata": {"finalizers": None}}
     lab.api.patch("pods", lab.namespace, pod["metadata"]["name"], body)
+
+
+def test_older_attempts_leave_nothing_but_the_last_table(lab):
+    job = lab.job(npus=1, scheduling={"gang": "Native"}, runPolicy={"backoffLimit": 9})
+    for attempt in (1, 2):
+        (pod,) = job.run(attempt=attempt)
+        job.end(pod, 1)
+    job.wait("begins attempt 3", lambda s: s.get("attempt") == 3)
+
+    def left(resource):
+        return sorted(o["metadata"]["name"] for o in lab.api.list_all(resource, lab.namespace))
+
+    tables = ["digits-2-rank-table", "digits-3-rank-table"]
+    job.wait(
+        "forgets attempt 1",
+        lambda _: [n for n in left("configmaps") if n.startswith("digits")] == tables,
+    )
+    job.wait("has one gang", lambda _: left("podgroups") == ["digits-3"])

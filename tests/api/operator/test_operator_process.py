@@ -1,9 +1,15 @@
 """The operator as a process: what it serves, what it polls, how it stops."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from localcluster.control_plane import ControlPlane
+from operator_lab.api import Api
+from operator_lab.identity import install
+from operator_lab.job import Job
+from operator_lab.process import OperatorProcess
 from operator_lab.trainer import serving_progress, take_address
 from operator_lab.waiting import wait_until
 from prometheus_client.parser import text_string_to_metric_families
@@ -73,3 +79,24 @@ def test_it_stops_when_asked_and_leaves_the_jobs_alone(lab):
     assert lab.operator.terminate() == 0
     assert job.status["phase"] == "Running"
     assert [p["metadata"]["uid"] for p in job.pods()] == [pods[0]["metadata"]["uid"]]
+
+
+def test_it_waits_for_the_crd_and_says_so(tmp_path):
+    with ControlPlane() as cluster, ThreadPoolExecutor() as pool:
+        operator = OperatorProcess(cluster.kubeconfig, tmp_path / "operator.log")
+        started = pool.submit(operator.start)
+        try:
+            words = "EfficientNetJobs cannot be listed"
+            wait_until("it misses the CRD", lambda: words in read(operator.log))
+            assert not started.done()
+            install(cluster)
+            started.result()
+            with Api(cluster.kubeconfig) as api:
+                job = Job(api, "default", "late", {"npus": 1}).create()
+                job.wait("is looked after", lambda status: status.get("phase"))
+        finally:
+            operator.kill()
+
+
+def read(path):
+    return path.read_text() if path.exists() else ""

@@ -138,7 +138,7 @@ class Cluster:
             status=deepcopy(self.status),
             pods=tuple(self.pods.values()),
             config_maps={n: parse_config_map(c) for n, c in self.config_maps.items()},
-            groups=frozenset(self.groups),
+            groups={name: f"uid-of-{name}" for name in self.groups},
             nodes=self.nodes,
             refusals=self.refusals,
             progress=self.progress and a_report(**self.progress),
@@ -168,6 +168,10 @@ class Cluster:
         if plan.status is not None:
             self.job["status"] = json.loads(json.dumps(plan.status, allow_nan=False))
         for delete in plan.deletes:
+            if delete.kind != "Pod":
+                store = self.groups if delete.kind == "PodGroup" else self.config_maps
+                (store.remove if delete.kind == "PodGroup" else store.pop)(delete.name)
+                continue
             pod = self.pods[delete.name]
             assert pod.uid == delete.uid
             self.pods[delete.name] = replace(pod, deleting=True)

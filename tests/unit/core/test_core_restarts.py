@@ -401,3 +401,27 @@ def test_a_gang_that_stands_has_no_speed(suspended):
         fail(cluster, "b0-1-2", 1)
     assert cluster.status["progress"].keys() >= {"step", "loss", "totalSteps"}
     assert not cluster.status["progress"].keys() & {"phase", "imagesPerSecond", "etaSeconds"}
+
+
+def test_only_the_last_attempt_leaves_its_table_behind():
+    gang = {"npusPerHost": 2, "gang": "Native"}
+    cluster = Cluster(a_job(4, scheduling=gang, runPolicy={"backoffLimit": 9}))
+    for attempt in range(1, 5):
+        cluster.run()
+        fail(cluster, f"b0-{attempt}-2", 1)
+        cluster.collect()
+        cluster.now += timedelta(seconds=300)
+    cluster.settle()
+    assert set(cluster.config_maps) == {"b0-4-rank-table", "b0-5-rank-table"}
+    assert cluster.groups == {"b0-5"}
+
+
+def test_what_is_not_the_jobs_own_is_never_deleted():
+    cluster = a_running_job()
+    cluster.config_maps["b0-0-rank-table"] = json.loads(
+        json.dumps(cluster.config_maps["b0-1-rank-table"]).replace("b0-1-rank", "b0-0-rank")
+    )
+    metadata = cluster.config_maps["b0-0-rank-table"]["metadata"]
+    metadata["labels"]["efficientnet.dev/attempt"] = "-1"
+    metadata["ownerReferences"][0]["uid"] = "somebody"
+    assert cluster.turn().deletes == ()

@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete one pod, known by its UID so that a successor of its name is never hit."""
+    """Delete one child, known by its UID so that a successor of its name is never hit."""
 
     name: str
     uid: str
     grace_s: int | None = None
+    kind: Literal["Pod", "ConfigMap", "PodGroup"] = "Pod"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Plan:
     Attributes:
         status: the whole status to apply; None where it is as it should be.
         status_first: write it before anything else, and do nothing else if that fails.
-        deletes: pods to delete.
+        deletes: children to delete.
         creates: objects to create, in order of kinds: those before the pods come first.
         pods: pods to create, in parallel, after ``creates``.
         patches: in order; the ConfigMap's stands before the nudges that refresh it.

@@ -33,7 +33,7 @@ class View:
         status: its status as stored, so that nothing is lost by parsing.
         pods: all pods that carry the job's name as label, of any job UID and attempt.
         config_maps: the job's rank table ConfigMaps by name.
-        groups: names of the PodGroups of this very job that exist and stay.
+        groups: UIDs by name of the PodGroups of this very job that exist and stay.
         nodes: facts of the nodes that the pods are on, by node name.
         node_source: why facts of nodes are missing; "" where they can be read.
         refusals: children by name that could not be created lately.
@@ -45,7 +45,7 @@ class View:
     status: Mapping[str, Any] = field(default_factory=dict)
     pods: tuple[PodView, ...] = ()
     config_maps: Mapping[str, ConfigMapView] = field(default_factory=dict)
-    groups: frozenset[str] = frozenset()
+    groups: Mapping[str, str] = field(default_factory=dict)
     nodes: Mapping[str, NodeFacts] = field(default_factory=dict)
     node_source: str = ""
     refusals: Mapping[str, Refusal] = field(default_factory=dict)

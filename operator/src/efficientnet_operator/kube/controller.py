@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 WORKERS = 8
 RESYNC_S = 300.0
 GAUGES_S = 5.0
+JOBS_RETRY_S = 5.0
 NOT_FOUND = 404
 
 
@@ -60,11 +61,12 @@ class Controller:
         self._surveying: set[Key] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._last_turn = time.monotonic()
+        self._jobs_are_served = False
 
     @property
     def ready(self) -> bool:
-        """Whether the caches are filled, so that decisions can be made."""
-        return self._memory.synced
+        """Whether jobs can be heard of and the caches are filled."""
+        return self._jobs_are_served and self._memory.synced
 
     @property
     def live(self) -> bool:
@@ -86,6 +88,28 @@ class Controller:
             self._spawn(self._work())
         self._spawn(self._resync())
         self._spawn(self._measure())
+
+    async def wait_for_jobs(self) -> None:
+        """Wait until jobs can be listed.
+
+        kopf looks once for the resource that it is to watch; without the CRD or the right it
+        would hear of no job, ever.
+        """
+        for namespace in self._settings.namespaces or ("",):
+            while True:
+                try:
+                    await self._client.get(job_path(namespace), limit=1)
+                    break
+                except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+                    log.warning(
+                        "EfficientNetJobs cannot be listed (%s): the CRD is not installed "
+                        "(deploy/crd, chart value crd.enabled), or the right is missing; "
+                        "trying again every %g s",
+                        error or repr(error),
+                        JOBS_RETRY_S,
+                    )
+                await asyncio.sleep(JOBS_RETRY_S)
+        self._jobs_are_served = True
 
     async def stop(self) -> None:
         """Stop taking keys and close the connections; state is all in the cluster."""

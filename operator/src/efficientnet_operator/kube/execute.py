@@ -132,7 +132,7 @@ class Executor:
             options["gracePeriodSeconds"] = delete.grace_s
         try:
             answer = await self._client.delete(
-                core_path("pods", job.namespace, delete.name), options
+                f"{_collection(delete.kind, job.namespace)}/{delete.name}", options
             )
         except ApiError as error:
             # Gone already, or the name has a new owner: what was to go is gone.

@@ -120,11 +120,11 @@ class Memory:
             status=status,
             pods=pods,
             config_maps={c.name: c for c in self.config_maps.of_job(key)},
-            groups=frozenset(
-                g.name
+            groups={
+                g.name: g.uid
                 for g in self.groups.of_job(key)
                 if g.owner_uid == job.metadata.uid and not g.deleting
-            ),
+            },
             nodes=await self._node_facts(_nodes_to_ask(job, status, pods), client),
             node_source=self._node_source,
             refusals=self._fresh_refusals(key),

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from efficientnet_operator.core.draft import Draft
+from efficientnet_operator.core.identity import pod_group_name
+from efficientnet_operator.core.plan import Delete
 from efficientnet_operator.core.pod_view import parse_time
 from efficientnet_operator.core.stages.ending import FAILURE_GRACE_S
 from efficientnet_operator.core.stages.limiting import PENDING_DEADLINE_EXCEEDED
@@ -27,12 +29,26 @@ def clear_older_pods(draft: Draft) -> bool:
         draft.delete(pod, grace)
     leftovers = [p.name for p in (*older, *draft.predecessors)]
     if not leftovers:
+        _forget_older_attempts(draft)
         return False
     whose = "an older attempt" if older else "a deleted job of the same name"
     message = f"{len(leftovers)} pods of {whose} still exist: {leftovers[0]}"
     draft.conditions.set("Created", False, "WaitingForPods", message)
     draft.wait(f"{len(leftovers)} pods of {whose} to go", 5)
     return True
+
+
+def _forget_older_attempts(draft: Draft) -> None:
+    """Delete what older attempts leave behind; the last one's table stays, to look into.
+
+    A job may begin any number of attempts, and each leaves up to 1 MiB.
+    """
+    for config_map in draft.view.config_maps.values():
+        if config_map.owner_uid == draft.job.uid and config_map.attempt < draft.attempt - 1:
+            draft.deletes.append(Delete(config_map.name, config_map.uid, kind="ConfigMap"))
+    for name, uid in draft.view.groups.items():
+        if name != pod_group_name(draft.job, draft.attempt):
+            draft.deletes.append(Delete(name, uid, kind="PodGroup"))
 
 
 def wait_for_back_off(draft: Draft) -> bool:
