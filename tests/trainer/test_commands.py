@@ -241,3 +241,11 @@ def test_prepare_refuses_what_cannot_be_read_back(words, message, run_main, tmp_
     code, _, complaint = run_main("prepare", "digits", "--out", "data", *words)
     assert code == 2
     assert message in complaint
+
+
+def test_a_folder_that_cannot_be_made_is_named(run_main, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, problem = run_main("prepare", "digits", "--out", str(tmp_path / "file" / "x"))
+    assert code == 1
+    assert problem.startswith("efficientnet-trainer prepare: ")
+    assert str(tmp_path / "file" / "x") in problem

@@ -42,8 +42,8 @@ def test_json_and_merge_keys_are_yaml():
 
 REFUSED = {
     "nothing": ("", "holds nothing; want one object"),
-    "a list": ("[1]", "holds list; want one object"),
-    "two documents": ("a: 1\n---\nb: 1\n", "holds dict, dict; want one object"),
+    "a list": ("[1]", "holds a list; want one object"),
+    "two documents": ("kind: Pod\n---\nb: 1\n", "holds Pod, a dict; want one object"),
     "no YAML": ("a: [", "error converting YAML to JSON"),
     "a tag that would run code": ("!!python/name:os.system", "error converting YAML to JSON"),
 }

@@ -43,6 +43,10 @@ def main(words: Optional[List[str]] = None) -> int:
     except TrainerError as error:
         sys.stderr.write(f"efficientnet-trainer {args.command}: {error}\n")
         return error.exit_code
+    except OSError as error:
+        # A file or folder that was named and cannot be used; training has words of its own.
+        sys.stderr.write(f"efficientnet-trainer {args.command}: {error}\n")
+        return 1
 
 
 if __name__ == "__main__":

@@ -54,10 +54,15 @@ def load_manifest(text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"error converting YAML to JSON: {error}") from error
     if len(documents) != 1 or not isinstance(documents[0], dict):
-        kinds = ", ".join(type(document).__name__ for document in documents) or "nothing"
+        kinds = ", ".join(map(_name_kind, documents)) or "nothing"
         raise ValueError(f"the manifest holds {kinds}; want one object, an EfficientNetJob")
     manifest: dict[str, Any] = documents[0]
     return manifest
+
+
+def _name_kind(document: object) -> str:
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return str(kind or f"a {type(document).__name__}")
 
 
 def to_json(value: object) -> Any:
