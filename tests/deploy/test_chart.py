@@ -74,7 +74,7 @@ REFUSED = {
         "watchNamespaces={A_b}",
         "'/watchNamespaces/0': 'A_b' does not",
     ),
-    "a second replica": ("replicas=2", "additional properties 'replicas' not allowed"),
+    "no replica": ("replicas=0", "minimum: got 0, want 1"),
     "a misspelt value": ("image.repo=x", "'/image': additional properties 'repo' not allowed"),
     "a pull policy of its own": (
         "image.pullPolicy=Sometimes",
@@ -152,9 +152,11 @@ def test_all_that_a_pod_can_be_given_arrives(helm):
     assert objects["ServiceAccount", FULL]["metadata"]["annotations"] == {"g": "h"}
 
 
-def test_one_operator_at_a_time(helm):
-    spec = helm.render()["Deployment", FULL]["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+def test_replicas_share_a_lease_beside_them(helm):
+    spec = helm.render("--set", "replicas=3")["Deployment", FULL]["spec"]
+    assert spec["replicas"] == 3
+    (container,) = spec["template"]["spec"]["containers"]
+    assert f"--lease=enj-system/{FULL}" in container["args"]
 
 
 def test_the_service_and_the_probes_find_the_operator(helm):

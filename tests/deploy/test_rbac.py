@@ -16,6 +16,7 @@ FULL = "efficientnet-operator"
 METHODS = {"get", "create", "merge_patch", "apply", "delete", "list_all", "watch", "request"}
 CHILDREN = ("/pods", "/configmaps", "scheduling.k8s.io/podgroups")
 JOBS = "efficientnet.dev/efficientnetjobs"
+LEASES = "coordination.k8s.io/leases"
 
 CALLS = {
     ("kube/cache.py", "follow", "list_all"): {("list", kind) for kind in CHILDREN},
@@ -29,6 +30,9 @@ CALLS = {
     ("kube/execute.py", "_delete", "delete"): {("delete", kind) for kind in CHILDREN},
     ("kube/execute.py", "_delete_job", "delete"): {("delete", JOBS)},
     ("kube/execute.py", "_tell", "create"): {("create", "/events")},
+    ("kube/lease.py", "_read", "get"): {("get", LEASES)},
+    ("kube/lease.py", "_take", "create"): {("create", LEASES)},
+    ("kube/lease.py", "_replace", "request"): {("update", LEASES)},
     ("kube/observe.py", "_ask_node", "get"): {("get", "/nodes")},
 }
 KOPF = {("list", JOBS), ("watch", JOBS)}
@@ -67,15 +71,19 @@ def test_owner_references_block_deletion_which_needs_a_right():
     assert owner["blockOwnerDeletion"] is True
 
 
-EVERYWHERE = {f"ClusterRole/{FULL}": WANTED - NODES}
+OWN = {(verb, LEASES) for verb in ("get", "create", "update")}
+BESIDE = {f"Role/enj-system/{FULL}-lease": OWN}
+OF_JOBS = WANTED - NODES - OWN
+EVERYWHERE = {f"ClusterRole/{FULL}": OF_JOBS} | BESIDE
 GRANTED = {
     "all namespaces": ((), EVERYWHERE | {f"ClusterRole/{FULL}-nodes": NODES}),
     "all namespaces, but no nodes": (("--set", "nodeAccess.enabled=false"), EVERYWHERE),
     "two namespaces": (
         ("--set", "watchNamespaces={a,b}"),
-        {
-            f"Role/a/{FULL}": WANTED - NODES,
-            f"Role/b/{FULL}": WANTED - NODES,
+        BESIDE
+        | {
+            f"Role/a/{FULL}": OF_JOBS,
+            f"Role/b/{FULL}": OF_JOBS,
             f"ClusterRole/{FULL}-nodes": NODES,
         },
     ),

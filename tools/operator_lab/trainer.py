@@ -1,6 +1,7 @@
 """Answer ``/progress`` in the place of a trainer, whose pods on kwok run nothing."""
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +10,11 @@ from typing import Any
 
 from operator_lab.job import Job, Object
 
-ADDRESS = "127.66.0.1"
-"""Linux answers on all of 127.0.0.0/8: a pod may have this one, whose port 8080 is free."""
+ADDRESS = f"127.66.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
+"""Linux answers on all of 127.0.0.0/8: a pod may have this one, whose port 8080 is free.
+
+Another test run has another.
+"""
 PORT = 8080
 
 

@@ -48,6 +48,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--namespace", action="append", default=[], help="look after this one only; repeatable"
     )
     run.add_argument(
+        "--lease",
+        type=_read_lease,
+        metavar="NAMESPACE/NAME",
+        help="of several operators only the holder of this Lease writes (default: no other runs)",
+    )
+    run.add_argument(
         "--port", type=int, default=defaults.port, help="of /healthz, /readyz and /metrics"
     )
     run.add_argument(
@@ -80,6 +86,7 @@ def run_operator(arguments: argparse.Namespace) -> int:
     handlers.run(
         Settings(
             namespaces=tuple(arguments.namespace),
+            lease=arguments.lease,
             port=arguments.port,
             progress_interval_s=arguments.progress_interval,
             kubeconfig=arguments.kubeconfig,
@@ -134,6 +141,13 @@ def print_rank_table(arguments: argparse.Namespace) -> int:
         return 1
     print(result.table)
     return 0
+
+
+def _read_lease(text: str) -> tuple[str, str]:
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAMESPACE/NAME")
+    return namespace, name
 
 
 def _read(filename: str) -> str:

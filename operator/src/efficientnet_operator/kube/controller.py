@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
+import uuid
 from collections import Counter
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -33,6 +35,7 @@ from efficientnet_operator.kube.client import (
     pod_group_path,
 )
 from efficientnet_operator.kube.execute import Executor, StaleViewError
+from efficientnet_operator.kube.lease import Elector
 from efficientnet_operator.kube.observe import Memory
 from efficientnet_operator.kube.polling import ProgressPoller
 from efficientnet_operator.kube.queue import Key, WorkQueue
@@ -62,6 +65,8 @@ class Controller:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._last_turn = time.monotonic()
         self._jobs_are_served = False
+        self._leading = asyncio.Event()
+        self._elector = Elector(client, settings.lease, _name_self()) if settings.lease else None
 
     @property
     def ready(self) -> bool:
@@ -86,6 +91,7 @@ class Controller:
             )
         for _ in range(WORKERS):
             self._spawn(self._work())
+        self._spawn(self._lead())
         self._spawn(self._resync())
         self._spawn(self._measure())
 
@@ -116,6 +122,8 @@ class Controller:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._elector:
+            await self._elector.release()
         await self._poller.close()
         await self._client.close()
 
@@ -146,11 +154,27 @@ class Controller:
         self._queue.forget(key)
         self._polled.pop(key, None)
 
+    async def _lead(self) -> None:
+        """Let the workers work while the Lease is ours; without one, always."""
+        while True:
+            if self._elector:
+                await self._elector.acquire()
+            metrics.LEADING.set(1)
+            self._leading.set()
+            for key in list(self._memory.jobs):
+                self._queue.add(key)
+            if self._elector is None:
+                return
+            await self._elector.hold()
+            self._leading.clear()
+            metrics.LEADING.set(0)
+
     async def _work(self) -> None:
         while not self._memory.synced:
             await asyncio.sleep(0.05)
         while True:
             key = await self._queue.get()
+            await self._leading.wait()
             failed = True
             try:
                 with metrics.RECONCILE_SECONDS.time():
@@ -278,7 +302,9 @@ class Controller:
             self._last_turn = time.monotonic()
             phases: Counter[str] = Counter()
             npus: Counter[str] = Counter()
-            for (namespace, _), document in self._memory.jobs.items():
+            # One operator tells of the jobs, or sums over all of them would count twice.
+            jobs = self._memory.jobs if self._leading.is_set() else {}
+            for (namespace, _), document in jobs.items():
                 status = document.get("status") or {}
                 phase = status.get("phase") or "Pending"
                 phases[phase] += 1
@@ -291,6 +317,11 @@ class Controller:
             for namespace, count in npus.items():
                 metrics.NPUS_ALLOCATED.labels(namespace).set(count)
             await asyncio.sleep(GAUGES_S)
+
+
+def _name_self() -> str:
+    """Return a name that no other operator has, a restarted one of the same pod included."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
 
 
 def _published(job: JobRef, view: View) -> tuple[int, ConfigMapView | None]:

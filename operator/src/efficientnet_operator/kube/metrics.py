@@ -22,6 +22,7 @@ RECONCILE_SECONDS = Histogram(
 RECONCILE_ERRORS = Counter(
     f"{PREFIX}_reconcile_errors", "Reconciliations that failed and were tried again.", ["kind"]
 )
+LEADING = Gauge(f"{PREFIX}_leading", "1 on the operator that writes, 0 on those that wait.")
 QUEUE_DEPTH = Gauge(f"{PREFIX}_queue_depth", "Jobs that wait to be reconciled.")
 JOBS = Gauge(f"{PREFIX}_jobs", "Jobs by phase.", ["phase"])
 RESTARTS = Counter(f"{PREFIX}_restarts", "Gang restarts by the reason of the failure.", ["reason"])
