@@ -14,7 +14,8 @@ PEOPLE = {("ClusterRole", f"{FULL}-view"), ("ClusterRole", f"{FULL}-edit")}
 EVERYWHERE = {("ClusterRole", FULL), ("ClusterRoleBinding", FULL)}
 ACCOUNT = {("ServiceAccount", FULL)}
 RUNNING = {("Deployment", FULL), ("Service", FULL)}
-ALL = {CRD} | NODES | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING
+LEASE = {(kind, f"enj-system/{FULL}-lease") for kind in ("Role", "RoleBinding")}
+ALL = {CRD} | LEASE | NODES | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING
 IN_TWO = {(kind, f"{ns}/{FULL}") for kind in ("Role", "RoleBinding") for ns in ("a", "b")}
 EXISTING = ("--set", "serviceAccount.create=false,serviceAccount.name=mine")
 ALL_POD_VALUES = (
@@ -114,7 +115,13 @@ def test_the_image_is_named(helm, options, want):
     assert container(helm.render(*options))["image"] == want
 
 
-ARGS = ["run", "--port=8080", "--log-format=json", "--progress-interval=5"]
+ARGS = [
+    "run",
+    "--port=8080",
+    "--log-format=json",
+    f"--lease=enj-system/{FULL}",
+    "--progress-interval=5",
+]
 COMMANDS = {
     "by default all namespaces": ((), ARGS),
     "each watched namespace": (

@@ -46,12 +46,13 @@ def kustomize(api):
 def test_kustomize_builds_what_the_chart_installs(api, helm):
     built = list(yaml.safe_load_all(kustomize(api)))
     named = {(o["kind"], o["metadata"]["name"]) for o in built}
-    assert named == {*helm.render(), ("Namespace", "efficientnet-system")}
+    rendered = {(kind, name.rpartition("/")[2]) for kind, name in helm.render()}
+    assert named == {*rendered, ("Namespace", "efficientnet-system")}
     assert not any("helm" in str(o["metadata"]).lower() for o in built)
 
 
 def test_every_manifest_has_the_form_that_the_server_publishes(api, kubeconform):
-    assert kubeconform(kustomize(api)) == ["Valid"] * 11
+    assert kubeconform(kustomize(api)) == ["Valid"] * 13
 
 
 def test_kubectl_installs_it_without_a_word_of_warning(api):
