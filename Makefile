@@ -39,10 +39,10 @@ test-trainer: setup-python ## the trainer on real TensorFlow 1.15
 	$(TRAINER_PYTEST) tests/trainer -q
 
 test-api: setup ## CRD and operator on a real API server
-	$(PYTEST) tests/api -q
+	$(PYTEST) tests/api -q -n 2 --dist loadfile
 
 test-deploy: setup ## chart, manifests and images
-	$(PYTEST) tests/deploy -q
+	$(PYTEST) tests/deploy -q -n 2 --dist loadfile
 
 test-e2e: setup ## jobs on real kubelets
 	$(PYTEST) tests/e2e -q
