@@ -256,3 +256,17 @@ def is_empty(plan):
     """Tell whether a plan changes nothing."""
     writes = (plan.deletes, plan.creates, plan.pods, plan.patches, plan.events)
     return plan.status is None and not any(writes)
+
+
+def a_running_job(**run_policy):
+    cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2}, runPolicy=run_policy))
+    cluster.run()
+    return cluster
+
+
+def fail(cluster, name, code, **end):
+    """Let one rank fail, and the 5 s for its siblings' reports pass."""
+    after_s = (cluster.now - T0).total_seconds()
+    cluster.pods[name] = failed(cluster.pods[name], code, after_s=after_s, **end)
+    cluster.turn()
+    return cluster.turn(5)

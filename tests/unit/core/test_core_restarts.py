@@ -1,25 +1,21 @@
-"""Failures, restarts, suspension and hosts that are given back: how an attempt is replaced."""
+"""Failures and restarts: how an attempt is replaced."""
 
 import json
 from datetime import timedelta
 
 import pytest
-from core_builders import T0, Cluster, a_job, a_pod, failed, is_empty, succeeded
+from core_builders import (
+    T0,
+    Cluster,
+    a_job,
+    a_pod,
+    a_running_job,
+    fail,
+    failed,
+    is_empty,
+    succeeded,
+)
 from efficientnet_operator.core.stages.clearing import back_off_s
-
-
-def a_running_job(**run_policy):
-    cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2}, runPolicy=run_policy))
-    cluster.run()
-    return cluster
-
-
-def fail(cluster, name, code, **end):
-    """Let one rank fail, and the 5 s for its siblings' reports pass."""
-    after_s = (cluster.now - T0).total_seconds()
-    cluster.pods[name] = failed(cluster.pods[name], code, after_s=after_s, **end)
-    cluster.turn()
-    return cluster.turn(5)
 
 
 def test_a_failed_rank_replaces_the_gang_after_five_seconds():
@@ -184,136 +180,6 @@ def test_the_second_restart_waits_for_its_delay():
     assert len(cluster.turn(6).pods) == 4
 
 
-def test_suspending_gives_all_pods_back_and_takes_the_table_away():
-    cluster = a_running_job()
-    cluster.job["spec"]["runPolicy"]["suspend"] = True
-    plan = cluster.turn()
-    assert {d.grace_s for d in plan.deletes} == {None}  # time for a checkpoint
-    assert len(plan.deletes) == 4
-    assert cluster.status["phase"] == "Suspended"
-    assert cluster.status["npus"] == {"total": 4, "allocated": 0}
-    assert cluster.condition("Running") == ("False", "Suspended")
-    assert "rankTable" not in cluster.status
-    assert [e.reason for e in plan.events] == ["Suspended"]
-    data = cluster.config_maps["b0-1-rank-table"]["data"]
-    assert data == {"hccl.json": '{"status":"initializing"}', "peers.json": "[]"}
-    assert is_empty(cluster.turn())
-
-
-@pytest.mark.parametrize("gone", [True, False], ids=["pods gone", "pods still going"])
-def test_resuming_goes_on_with_the_same_attempt(gone):
-    cluster = a_running_job()
-    cluster.job["spec"]["runPolicy"]["suspend"] = True
-    cluster.settle()
-    for name in cluster.pods:
-        cluster.pods[name] = failed(cluster.pods[name], 143)
-    if gone:
-        cluster.collect()
-    cluster.job["spec"]["runPolicy"]["suspend"] = False
-    plan = cluster.turn()
-    if not gone:
-        assert plan.pods == ()
-        assert cluster.condition("Created") == ("False", "WaitingForPods")
-        cluster.collect()
-    cluster.run()
-    assert cluster.status["attempt"] == 1
-    assert cluster.status["restarts"] == 0
-    assert cluster.condition("Suspended") == ("False", "Resumed")
-    assert "history" not in cluster.status
-
-
-def test_a_job_that_starts_suspended_creates_nothing():
-    cluster = Cluster(a_job(4, runPolicy={"suspend": True}))
-    assert cluster.turn().status_first
-    assert not cluster.pods
-    assert not cluster.config_maps
-    assert cluster.status["phase"] == "Suspended"
-
-
-def a_stuck_job():
-    """Return a job whose first host has room for one pod of two."""
-    cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2}))
-    cluster.settle()
-    for index, node in ((0, "small"), (2, "large"), (3, "large")):
-        cluster.change(f"b0-1-{index}", node=node, bound_since=cluster.now)
-    cluster.change("b0-1-1", unschedulable="no room", unschedulable_since=cluster.now)
-    return cluster
-
-
-def test_a_host_without_room_for_its_group_is_given_back_after_ten_seconds():
-    cluster = a_stuck_job()
-    plan = cluster.turn(9)
-    assert (plan.deletes, plan.requeue_s) == ((), 2)
-    plan = cluster.turn(1)
-    assert plan.status_first
-    assert [d.name for d in plan.deletes] == ["b0-1-0", "b0-1-1"]
-    assert cluster.condition("Created") == ("False", "GivenBack")
-    assert "HostGroupGivenBack" in [e.reason for e in plan.events]
-    annotations = cluster.config_maps["b0-1-rank-table"]["metadata"]["annotations"]
-    assert json.loads(annotations["efficientnet.dev/excluded-hosts"]) == {"0": ["small"]}
-
-
-def test_pods_that_were_given_back_go_first_and_then_avoid_the_host():
-    cluster = a_stuck_job()
-    cluster.turn(10)
-    del cluster.pods["b0-1-1"]  # it had no node, so it goes at once
-    assert cluster.turn().pods == ()
-    assert cluster.condition("Created") == ("False", "WaitingForPods")
-    cluster.pods["b0-1-0"] = failed(cluster.pods["b0-1-0"], 143)
-    assert cluster.turn(1).pods == ()
-    cluster.collect()
-    plan = cluster.turn()
-    assert [p["metadata"]["name"] for p in plan.pods] == ["b0-1-0", "b0-1-1"]
-    for pod in plan.pods:
-        (term,) = pod["spec"]["affinity"]["nodeAffinity"][
-            "requiredDuringSchedulingIgnoredDuringExecution"
-        ]["nodeSelectorTerms"]
-        assert term["matchFields"][0]["values"] == ["small"]
-    cluster.run()
-    assert (cluster.status["attempt"], cluster.status["restarts"]) == (1, 0)
-
-
-def test_waiting_before_a_mate_was_bound_does_not_count():
-    cluster = a_stuck_job()
-    cluster.change("b0-1-1", unschedulable_since=cluster.now - timedelta(minutes=5))
-    assert cluster.turn(1).deletes == ()
-    assert [d.name for d in cluster.turn(9).deletes] == ["b0-1-0", "b0-1-1"]
-
-
-def test_a_group_that_finds_no_host_at_all_tries_the_excluded_ones_again():
-    cluster = a_stuck_job()
-    cluster.turn(10)
-    cluster.collect()
-    cluster.settle()
-    for index in (0, 1):
-        name = f"b0-1-{index}"
-        cluster.change(name, unschedulable="no room", unschedulable_since=cluster.now)
-    assert cluster.turn(59).deletes == ()
-    assert [d.name for d in cluster.turn(1).deletes] == ["b0-1-0", "b0-1-1"]
-    cluster.collect()
-    plan = cluster.turn()
-    assert all("nodeAffinity" not in p["spec"]["affinity"] for p in plan.pods)
-
-
-def test_a_cpu_job_has_no_groups_to_give_back():
-    cluster = Cluster(a_job(2, accelerator="CPU"))
-    cluster.settle()
-    cluster.change("b0-1-0", node="small")
-    cluster.change("b0-1-1", unschedulable="no room", unschedulable_since=cluster.now)
-    assert cluster.turn(60).deletes == ()
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"x":[]}', '{"0":7}'])
-def test_excluded_hosts_that_cannot_be_read_are_none(text):
-    cluster = a_stuck_job()
-    metadata = cluster.config_maps["b0-1-rank-table"]["metadata"]
-    metadata["annotations"] = {"efficientnet.dev/excluded-hosts": text}
-    del cluster.pods["b0-1-1"]
-    cluster.job["status"]["conditions"] = []
-    (pod,) = cluster.turn().pods
-    assert "nodeAffinity" not in pod["spec"]["affinity"]
-
-
 def test_a_pod_that_fails_before_all_stood_counts():
     cluster = Cluster(a_job(2, scheduling={"npusPerHost": 2}))
     cluster.turn()
@@ -357,24 +223,6 @@ def test_each_attempt_has_a_config_map_of_its_own():
     assert data["peers.json"] == "[]"
 
 
-def test_a_job_that_ended_before_it_was_suspended_has_ended():
-    for code, condition in ((0, ("Succeeded", "Completed")), (3, ("Failed", "BadData"))):
-        cluster = a_running_job()
-        for name, pod in cluster.pods.items():
-            cluster.pods[name] = failed(pod, code) if code else succeeded(pod, rank=pod.index)
-        cluster.job["spec"]["runPolicy"] = {"suspend": True}
-        cluster.turn()
-        assert cluster.condition(condition[0]) == ("True", condition[1])
-
-
-def test_a_suspended_rank_that_fails_otherwise_is_only_suspended():
-    cluster = a_running_job()
-    cluster.pods["b0-1-0"] = failed(cluster.pods["b0-1-0"], 143)
-    cluster.job["spec"]["runPolicy"] = {"suspend": True}
-    cluster.turn()
-    assert cluster.status["phase"] == "Suspended"
-
-
 def test_the_reports_of_siblings_come_before_the_pending_deadline():
     cluster = Cluster(a_job(2, runPolicy={"pendingDeadlineSeconds": 60, "backoffLimit": 0}))
     cluster.settle()
@@ -385,22 +233,6 @@ def test_the_reports_of_siblings_come_before_the_pending_deadline():
     assert cluster.status["attempt"] == 1
     cluster.turn(5)
     assert cluster.condition("Failed") == ("True", "BackoffLimitExceeded")
-
-
-@pytest.mark.parametrize("suspended", [True, False])
-def test_a_gang_that_stands_has_no_speed(suspended):
-    cluster = a_running_job()
-    cluster.progress = {"phase": "training", "step": 30, "loss": 1.0, "imagesPerSecond": 9.0,
-                        "etaSeconds": 100}  # fmt: skip
-    cluster.turn()
-    cluster.progress = None
-    if suspended:
-        cluster.job["spec"]["runPolicy"] = {"suspend": True}
-        cluster.turn()
-    else:
-        fail(cluster, "b0-1-2", 1)
-    assert cluster.status["progress"].keys() >= {"step", "loss", "totalSteps"}
-    assert not cluster.status["progress"].keys() & {"phase", "imagesPerSecond", "etaSeconds"}
 
 
 def test_only_the_last_attempt_leaves_its_table_behind():
