@@ -19,9 +19,8 @@ from typing import Any
 import aiohttp
 from pydantic import ValidationError
 
-from efficientnet_operator.core.config_maps import ConfigMapView
 from efficientnet_operator.core.failure import KNOWN_REASONS
-from efficientnet_operator.core.identity import JobRef, config_map_name
+from efficientnet_operator.core.identity import JobRef
 from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.pod_view import parse_time
 from efficientnet_operator.core.reconcile import reconcile
@@ -37,7 +36,7 @@ from efficientnet_operator.kube.client import (
 from efficientnet_operator.kube.execute import Executor, StaleViewError
 from efficientnet_operator.kube.lease import Elector
 from efficientnet_operator.kube.observe import Memory
-from efficientnet_operator.kube.polling import ProgressPoller
+from efficientnet_operator.kube.progress_watch import ProgressWatch
 from efficientnet_operator.kube.queue import Key, WorkQueue
 from efficientnet_operator.settings import Settings
 
@@ -59,9 +58,7 @@ class Controller:
         self._queue = WorkQueue()
         self._memory = Memory.create(self._queue)
         self._executor = Executor(client, self._memory)
-        self._poller = ProgressPoller()
-        self._polled: dict[Key, float] = {}
-        self._surveying: set[Key] = set()
+        self._progress = ProgressWatch(self._memory, self._queue, settings.progress_interval_s)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._last_turn = time.monotonic()
         self._jobs_are_served = False
@@ -124,7 +121,7 @@ class Controller:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._elector:
             await self._elector.release()
-        await self._poller.close()
+        await self._progress.close()
         await self._client.close()
 
     def on_job(self, event_type: str | None, document: dict[str, Any]) -> None:
@@ -152,7 +149,7 @@ class Controller:
     def _forget(self, key: Key) -> None:
         self._memory.forget_job(key)
         self._queue.forget(key)
-        self._polled.pop(key, None)
+        self._progress.forget(key)
 
     async def _lead(self) -> None:
         """Let the workers work while the Lease is ours; without one, always."""
@@ -209,9 +206,9 @@ class Controller:
         if plan.requeue_s is not None:
             self._queue.add_after(key, plan.requeue_s)
         if plan.poll_progress:
-            self._poll_later(key, job, view)
+            self._progress.poll(key, job, view)
         if plan.ask_all:
-            self._survey(key, job, view)
+            self._progress.survey(key, job, view)
         if self._memory.refusals.get(key) and not view.refusals:
             self._queue.add(key)  # new ones: the next view tells the job's owner
 
@@ -226,42 +223,6 @@ class Controller:
             return
         self._memory.put_job(document)
         self._queue.add(key)
-
-    def _poll_later(self, key: Key, job: JobRef, view: View) -> None:
-        interval_s = self._settings.progress_interval_s
-        self._queue.add_after(key, interval_s)
-        attempt, config_map = _published(job, view)
-        now = time.monotonic()
-        # A little early is on time: the queue's timer and this clock are read apart.
-        if config_map is None or now - self._polled.get(key, 0) < interval_s * 0.9:
-            return
-        self._polled[key] = now
-
-        async def poll() -> None:
-            report = await self._poller.poll(key, config_map)
-            if report is not None and key in self._memory.jobs:
-                self._memory.progress[key] = (attempt, report)
-                self._queue.add(key)
-
-        self._spawn(poll())
-
-    def _survey(self, key: Key, job: JobRef, view: View) -> None:
-        """Ask every rank once; while the answers come in, not again."""
-        attempt, config_map = _published(job, view)
-        if config_map is None or key in self._surveying:
-            return
-        self._surveying.add(key)
-
-        async def survey() -> None:
-            try:
-                reports = await self._poller.survey(key, config_map)
-            finally:
-                self._surveying.discard(key)
-            if key in self._memory.jobs:
-                self._memory.surveys[key] = (attempt, reports)
-                self._queue.add(key)
-
-        self._spawn(survey())
 
     def _account(self, view: View, plan: Plan) -> None:
         """Count what this plan changed, and tell the log."""
@@ -322,9 +283,3 @@ class Controller:
 def _name_self() -> str:
     """Return a name that no other operator has, a restarted one of the same pod included."""
     return f"{socket.gethostname()}_{uuid.uuid4()}"
-
-
-def _published(job: JobRef, view: View) -> tuple[int, ConfigMapView | None]:
-    """Return the current attempt and its ConfigMap."""
-    attempt = int(view.status.get("attempt") or 0)
-    return attempt, view.config_maps.get(config_map_name(job, attempt))
