@@ -153,9 +153,14 @@ def test_a_dead_chip_is_withdrawn_and_reported(fleet, kubectl, start, annotated)
     fleet.set("node0", unhealthy=[0, 1])
     fleet.wait()
     assert kubectl.get("node", "node0")["status"]["allocatable"][RESOURCE] == "6"
-    health = kubectl.get("configmap", "mindx-dl-deviceinfo-node0", "--namespace=kube-system")
-    devices = json.loads(health["data"]["DeviceInfoCfg"])["DeviceInfo"]["DeviceList"]
-    assert devices[f"{RESOURCE}-Unhealthy"] == "Ascend910-0,Ascend910-1"
+
+    def reported():
+        health = kubectl.get("configmap", "mindx-dl-deviceinfo-node0", "--namespace=kube-system")
+        devices = json.loads(health["data"]["DeviceInfoCfg"])["DeviceInfo"]["DeviceList"]
+        return devices[f"{RESOURCE}-Unhealthy"]
+
+    # The kubelet hears of it at once, the report is written at the plugin's next look.
+    wait_until("the report names them", lambda: reported() == "Ascend910-0,Ascend910-1")
     start(pod("survivor", 1))
     assert ids(annotated("survivor")) == [2]
 
