@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make a fresh Linux machine ready: packages, uv, Go, both Python environments, the
-# cluster's binaries. What is there already is left alone; all of it takes about 15
-# minutes on 2 cores the first time, and 2 seconds afterwards.
+# cluster's binaries. What is there already is left alone; all of it takes 10 to
+# 18 minutes on 2 cores the first time, and 2 seconds afterwards.
 #
 # Usage: tools/setup.sh [python|all]
 #   python   uv and the two Python environments: enough for the unit and trainer tests
