@@ -10,7 +10,7 @@ from efficientnet_operator.api.manifests import load_manifest
 from efficientnet_operator.api.spec import EfficientNetJob
 from efficientnet_operator.api.validation import validate
 from efficientnet_operator.core.identity import JobRef
-from efficientnet_operator.core.pods import build_pod
+from efficientnet_operator.core.pods import PodBuilder
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -90,7 +90,7 @@ def test_the_pod_of_an_example_has_the_form_that_the_server_publishes(kubeconfor
     """What podTemplate adds is free-form to the CRD; only the pod shows whether it is right."""
     job = EfficientNetJob.model_validate(load_manifest(JOBS[name]))
     reference = JobRef(namespace="default", name=job.metadata.name, uid="u")
-    pod = build_pod(reference, job.spec, 1, 0)
+    pod = PodBuilder(reference, job.spec, 1).build(0)
     assert kubeconform(yaml.safe_dump(pod)) == ["Valid"]
     mounted = {m["name"] for c in pod["spec"]["containers"] for m in c["volumeMounts"]}
     assert mounted == {v["name"] for v in pod["spec"]["volumes"]}

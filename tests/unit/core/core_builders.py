@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from efficientnet_operator.api.parsing import parse_job
 from efficientnet_operator.core.allocations import Allocation, Device
 from efficientnet_operator.core.config_maps import parse_config_map
-from efficientnet_operator.core.identity import JobRef, child_labels, pod_name
+from efficientnet_operator.core.identity import JobRef, pod_name
 from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.pod_view import PodView, Termination, parse_pod
 from efficientnet_operator.core.progress import RankReport
@@ -56,16 +56,18 @@ def a_spec(npus=4, **spec):
     return parse_job(a_job(npus, **spec)).spec
 
 
-def a_pod(index=0, attempt=1, *, job=JOB, owner_uid=None, labels=None, **fields):
+def a_pod(index=0, attempt=1, *, job=JOB, owner_uid=None, **fields):
     """Return one trainer pod as the cache keeps it, Pending unless told otherwise."""
     name = pod_name(job, attempt, index)
-    own = {**child_labels(job, attempt), "efficientnet.dev/replica-index": str(index)}
     return PodView(
         namespace=job.namespace,
         name=name,
         uid=f"uid-of-{name}",
         resource_version="1",
-        labels={**own, **(labels or {})},
+        job_name=job.name,
+        job_uid=job.uid,
+        attempt=attempt,
+        index=index,
         owner_uid=job.uid if owner_uid is None else owner_uid,
         **fields,
     )

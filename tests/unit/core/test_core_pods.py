@@ -3,12 +3,17 @@
 import pytest
 from core_builders import JOB, UID, a_spec
 from efficientnet_operator.core.gang import STRATEGIES, build_gang
-from efficientnet_operator.core.pods import build_pod
+from efficientnet_operator.core.pods import PodBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 CPU = {"accelerator": "CPU"}
+
+
+def build_pod(job, spec, attempt, index, excluded=(), patch=None):
+    everywhere = dict.fromkeys(range(spec.npus), excluded)
+    return PodBuilder(job, spec, attempt, everywhere, patch).build(index)
 
 
 def container_of(pod):

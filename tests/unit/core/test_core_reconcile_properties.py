@@ -43,7 +43,7 @@ PODS = st.builds(
     st.integers(0, 3),
     job=st.sampled_from([JOB, replace(JOB, uid="older")]),
     owner_uid=st.sampled_from([None, "", "somebody"]),
-    labels=st.sampled_from([{}, {"efficientnet.dev/host-group": "1"}]),
+    host_group=st.sampled_from([0, 1]),
     annotations=ANNOTATIONS,
     node=st.sampled_from(["", "n1", "n2"]),
     pod_ip=st.sampled_from(["", "10.1.0.1"]),

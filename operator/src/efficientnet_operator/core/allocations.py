@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -176,6 +177,7 @@ def _host_address(document: Mapping[str, Any], pod: PodView) -> str:
     return ""
 
 
+@lru_cache(maxsize=16_384)
 def is_address(text: str) -> bool:
     """Tell whether the text is an IPv4 or IPv6 address."""
     try:

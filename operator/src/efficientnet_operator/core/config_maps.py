@@ -8,12 +8,13 @@ half of a table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from efficientnet_operator.core.identity import (
     ATTEMPT_LABEL,
     EXCLUDED_HOSTS_ANNOTATION,
+    JOB_NAME_LABEL,
     JobRef,
     child_metadata,
     config_map_name,
@@ -38,7 +39,7 @@ class ConfigMapView:
     peers: str
     excluded: str = ""
     resource_version: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    job_name: str = ""
 
 
 def parse_config_map(config_map: Mapping[str, Any]) -> ConfigMapView:
@@ -57,7 +58,7 @@ def parse_config_map(config_map: Mapping[str, Any]) -> ConfigMapView:
         peers=data.get(PEERS_KEY, ""),
         excluded=(metadata.get("annotations") or {}).get(EXCLUDED_HOSTS_ANNOTATION, ""),
         resource_version=metadata.get("resourceVersion", ""),
-        labels=labels,
+        job_name=labels.get(JOB_NAME_LABEL, ""),
     )
 
 

@@ -75,7 +75,7 @@ class Draft:
         """Whether the job reached its end, from which there is no way back."""
         return self.conditions.is_true("Succeeded") or self.conditions.is_true("Failed")
 
-    @property
+    @cached_property
     def own_pods(self) -> list[PodView]:
         """All pods that this job's UID controls, of any attempt."""
         return [p for p in self.view.pods if p.owner_uid == self.job.uid]
@@ -83,8 +83,14 @@ class Draft:
     @property
     def attempt_pods(self) -> list[PodView]:
         """The pods of the current attempt, by index."""
-        pods = [p for p in self.own_pods if p.attempt == self.attempt]
-        return sorted(pods, key=lambda p: p.index)
+        return self._pods_by_attempt.get(self.attempt, [])
+
+    @cached_property
+    def _pods_by_attempt(self) -> dict[int, list[PodView]]:
+        pods: dict[int, list[PodView]] = {}
+        for pod in sorted(self.own_pods, key=lambda p: p.index):
+            pods.setdefault(pod.attempt, []).append(pod)
+        return pods
 
     @property
     def predecessors(self) -> list[PodView]:

@@ -63,6 +63,9 @@ class PodView:
     """One pod of some job, as the cache keeps it.
 
     Attributes:
+        job_name, job_uid, attempt, index, host_group: what its labels say; the attempt that made
+            it, its replica index and which of the job's hosts it belongs to are 0 where the
+            label is missing.
         phase: the pod's phase (Pending, Running, Succeeded, Failed, Unknown). Once the trainer
             has ended it is the trainer's: another container may run on for ever.
         lingering: the trainer has ended and another container still runs.
@@ -82,7 +85,11 @@ class PodView:
     name: str
     uid: str
     resource_version: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    job_name: str = ""
+    job_uid: str = ""
+    attempt: int = 0
+    index: int = 0
+    host_group: int = 0
     annotations: Mapping[str, str] = field(default_factory=dict)
     owner_uid: str = ""
     owner: str = ""
@@ -102,31 +109,6 @@ class PodView:
     reason: str = ""
     waiting: str = ""
     termination: Termination | None = None
-
-    @property
-    def job_name(self) -> str:
-        """Name of the job, from the label."""
-        return self.labels.get(JOB_NAME_LABEL, "")
-
-    @property
-    def job_uid(self) -> str:
-        """UID of the job, from the label."""
-        return self.labels.get(JOB_UID_LABEL, "")
-
-    @property
-    def attempt(self) -> int:
-        """The attempt that made the pod; 0 where the label is missing."""
-        return to_int(self.labels.get(ATTEMPT_LABEL))
-
-    @property
-    def index(self) -> int:
-        """Replica index; 0 where the label is missing."""
-        return to_int(self.labels.get(REPLICA_INDEX_LABEL))
-
-    @property
-    def host_group(self) -> int:
-        """Which of the job's hosts the pod belongs to."""
-        return to_int(self.labels.get(HOST_GROUP_LABEL))
 
     @property
     def finished(self) -> bool:
@@ -152,12 +134,17 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
         phase = "Failed" if ended.exit_code else "Succeeded"
     disruption, disrupted = _disruption(conditions, status)
     annotations = metadata.get("annotations") or {}
+    labels = metadata.get("labels") or {}
     return PodView(
         namespace=metadata.get("namespace", ""),
         name=metadata.get("name", ""),
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
-        labels=metadata.get("labels") or {},
+        job_name=labels.get(JOB_NAME_LABEL, ""),
+        job_uid=labels.get(JOB_UID_LABEL, ""),
+        attempt=to_int(labels.get(ATTEMPT_LABEL)),
+        index=to_int(labels.get(REPLICA_INDEX_LABEL)),
+        host_group=to_int(labels.get(HOST_GROUP_LABEL)),
         annotations={k: annotations[k] for k in annotations if k in KEPT_ANNOTATIONS},
         owner_uid=controller.get("uid", ""),
         owner=f"{controller.get('kind')} {controller.get('name')}" if controller else "",

@@ -51,45 +51,65 @@ def host_groups(spec: EfficientNetJobSpec) -> HostGroups | None:
     return plan_host_groups(spec.npus, spec.npus_per_pod, spec.npus_per_host)
 
 
-def build_pod(
-    job: JobRef,
-    spec: EfficientNetJobSpec,
-    attempt: int,
-    index: int,
-    excluded: Iterable[str] = (),
-    patch: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return one trainer pod.
+class PodBuilder:
+    """Builds the trainer pods of one attempt.
+
+    Pods of one host group differ in their metadata only. What they share is built once and
+    stands in each of them: do not change what ``build`` returns.
 
     Args:
         job: the owner.
         spec: the job's spec.
         attempt: the attempt, from 1.
-        index: replica index, from 0.
-        excluded: nodes that could not hold the pod's whole host group.
+        excluded: host group to nodes that could not hold all of it.
         patch: what the gang strategy adds.
     """
-    groups = host_groups(spec)
-    labels = {REPLICA_INDEX_LABEL: str(index)}
-    if groups:
-        labels[HOST_GROUP_LABEL] = str(groups.group_of(index))
-    identity = child_metadata(job, attempt, pod_name(job, attempt, index), **labels)
-    pod: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": identity,
-        "spec": _build_pod_spec(job, spec, attempt),
-    }
-    if groups:
-        affinity = build_affinity(job, attempt, groups, groups.group_of(index))
-        pod["spec"].update({"affinity": affinity} if affinity else {})
-    pod = merge(merge(pod, _read_template(spec)), patch or {})
-    # The identity goes on again last: no template can make a pod somebody else's.
-    pod = merge(pod, {"metadata": identity})
-    pod["spec"]["restartPolicy"] = "Never"
-    if nodes := sorted(set(excluded)):
-        pod["spec"]["affinity"] = exclude_nodes(pod["spec"].get("affinity") or {}, nodes)
-    return pod
+
+    def __init__(
+        self,
+        job: JobRef,
+        spec: EfficientNetJobSpec,
+        attempt: int,
+        excluded: Mapping[int, Iterable[str]] | None = None,
+        patch: Mapping[str, Any] | None = None,
+    ):
+        self._job = job
+        self._attempt = attempt
+        self._groups = host_groups(spec)
+        self._excluded = excluded or {}
+        self._template = merge(_read_template(spec), patch or {})
+        self._pod_spec = _build_pod_spec(job, spec, attempt)
+        self._spec_of_group: dict[int, dict[str, Any]] = {}
+
+    def build(self, index: int) -> dict[str, Any]:
+        """Return the pod of a replica index, from 0."""
+        labels = {REPLICA_INDEX_LABEL: str(index)}
+        group = 0
+        if self._groups:
+            group = self._groups.group_of(index)
+            labels[HOST_GROUP_LABEL] = str(group)
+        name = pod_name(self._job, self._attempt, index)
+        identity = child_metadata(self._job, self._attempt, name, **labels)
+        if group not in self._spec_of_group:
+            self._spec_of_group[group] = self._build_spec(group)
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            # The identity goes on last: no template can make a pod somebody else's.
+            "metadata": merge(self._template["metadata"], identity),
+            "spec": self._spec_of_group[group],
+        }
+
+    def _build_spec(self, group: int) -> dict[str, Any]:
+        spec = self._pod_spec
+        if self._groups:
+            affinity = build_affinity(self._job, self._attempt, self._groups, group)
+            spec = {**spec, "affinity": affinity} if affinity else spec
+        spec = merge(spec, self._template["spec"])
+        spec["restartPolicy"] = "Never"
+        if nodes := sorted(set(self._excluded.get(group, ()))):
+            spec["affinity"] = exclude_nodes(spec.get("affinity") or {}, nodes)
+        return spec
 
 
 def _read_template(spec: EfficientNetJobSpec) -> dict[str, Any]:

@@ -50,8 +50,8 @@ class Child(Protocol):
         """Its resourceVersion."""
 
     @property
-    def labels(self) -> Mapping[str, str]:
-        """Its labels; the one with the job's name tells whose it is."""
+    def job_name(self) -> str:
+        """The name of the job that it belongs to, from its label."""
 
 
 T = TypeVar("T", bound=Child)
@@ -189,7 +189,7 @@ class ChildCache(Generic[T]):
 
 
 def _key_of(child: Child) -> Key:
-    return child.namespace, child.labels.get(JOB_NAME_LABEL, "")
+    return child.namespace, child.job_name
 
 
 def _is_newer(child: Child, version: str) -> bool:

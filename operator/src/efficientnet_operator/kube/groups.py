@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from efficientnet_operator.core.identity import JOB_NAME_LABEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class GroupView:
     resource_version: str
     owner_uid: str = ""
     deleting: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
+    job_name: str = ""
 
 
 def parse_group(group: Mapping[str, Any]) -> GroupView:
@@ -31,5 +33,5 @@ def parse_group(group: Mapping[str, Any]) -> GroupView:
         resource_version=metadata.get("resourceVersion", ""),
         owner_uid=owners[0].get("uid", "") if owners else "",
         deleting="deletionTimestamp" in metadata,
-        labels=metadata.get("labels") or {},
+        job_name=(metadata.get("labels") or {}).get(JOB_NAME_LABEL, ""),
     )

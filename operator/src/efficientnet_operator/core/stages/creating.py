@@ -10,7 +10,7 @@ from efficientnet_operator.core.config_maps import build_config_map
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.gang import STRATEGIES, build_gang
 from efficientnet_operator.core.identity import config_map_name
-from efficientnet_operator.core.pods import build_pod, host_groups
+from efficientnet_operator.core.pods import PodBuilder
 
 LOOK_AGAIN_S = 5.0
 REFUSALS = ("NameConflict", "Invalid", "Forbidden", "NotInstalled")
@@ -43,13 +43,11 @@ def create_children(draft: Draft) -> bool:
         draft.creates.append(build_config_map(draft.job, draft.attempt))
     if gang.group and gang.group["metadata"]["name"] not in draft.view.groups:
         draft.creates.append(gang.group)
-    excluded = excluded_hosts(draft)
-    groups = host_groups(draft.spec)
-    for index in draft.missing:
-        hosts = excluded.get(groups.group_of(index), []) if groups else []
-        draft.pods.append(
-            build_pod(draft.job, draft.spec, draft.attempt, index, hosts, gang.pod_patch)
+    if missing := draft.missing:
+        builder = PodBuilder(
+            draft.job, draft.spec, draft.attempt, excluded_hosts(draft), gang.pod_patch
         )
+        draft.pods.extend(builder.build(index) for index in missing)
     waiting = len(draft.pods) + len(draft.creates)
     if waiting:
         total = draft.spec.replicas + (2 if gang.group else 1)
