@@ -88,7 +88,7 @@ def test_a_list_drops_what_it_does_not_hold_and_tells_of_it(watched):
     watched.cache.put(pod("a", 1))
     watched.cache.put(pod("b", 2))
     watched.told.clear()
-    watched.cache.replace("", [pod("b", 5)], "6")
+    watched.cache.replace("", [parse_pod(pod("b", 5))], "6")
     assert watched.versions() == {"b": "5"}
     assert set(watched.told) == {KEY}
 
@@ -107,7 +107,7 @@ def test_a_list_of_one_namespace_leaves_the_others(watched):
 
 def test_a_list_that_is_older_than_the_watch_undoes_nothing(watched):
     watched.cache.put(pod("a", 9))
-    watched.cache.replace("", [pod("a", 3)], "4")
+    watched.cache.replace("", [parse_pod(pod("a", 3))], "4")
     assert watched.versions() == {"a": "9"}
 
 

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
@@ -101,17 +101,14 @@ class ChildCache(Generic[T]):
         """Forget an object; a late answer about it is not believed either."""
         self._drop(self._parse(document))
 
-    def replace(
-        self, namespace: str, documents: Iterable[Mapping[str, Any]], version: str
-    ) -> None:
+    def replace(self, namespace: str, children: Sequence[T], version: str) -> None:
         """Take a list as the truth for one namespace; "" is all of them.
 
         Args:
             namespace: what was listed.
-            documents: the objects of the list.
+            children: the parsed objects of the list.
             version: the list's resourceVersion; what is newer was written meanwhile and stays.
         """
-        children = [self._parse(d) for d in documents]
         present = {c.uid for c in children}
         known = [c for kept in self._by_job.values() for c in kept.values()]
         for child in known:
@@ -138,9 +135,9 @@ class ChildCache(Generic[T]):
         while True:
             pause_s = RETRY_S
             try:
-                documents, version = await client.list_all(path, JOB_NAME_LABEL)
-                self.replace(namespace, documents, version)
-                del documents
+                children, version = await client.list_all(path, self._parse, JOB_NAME_LABEL)
+                self.replace(namespace, children, version)
+                del children
                 self._unsynced.discard(mark)
                 await self._watch(client, path, version)
             except ApiError as error:

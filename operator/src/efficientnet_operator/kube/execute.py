@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from efficientnet_operator.api.names import API_VERSION, KIND
 from efficientnet_operator.core.conditions import format_time
@@ -33,6 +33,8 @@ from efficientnet_operator.kube.client import (
 from efficientnet_operator.kube.observe import Memory
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FIELD_MANAGER = "efficientnet-operator"
 AT_ONCE = 64
@@ -64,32 +66,40 @@ class Executor:
         """
         if plan.status_first:
             await self._apply_status(plan, job)
-        await self._all(self._delete(d, job) for d in plan.deletes)
+        await self._all(self._delete, plan.deletes, job)
         for document in plan.creates:
             if not await self._create(document, job):
                 return
-        await self._all(self._create(p, job) for p in plan.pods)
+        await self._all(self._create, plan.pods, job)
         for patch in plan.patches:
             if patch.kind == "ConfigMap":
                 await self._patch(patch, job)
-        await self._all(self._patch(p, job) for p in plan.patches if p.kind == "Pod")
+        await self._all(self._patch, [p for p in plan.patches if p.kind == "Pod"], job)
         if not plan.status_first:
             await self._apply_status(plan, job)
-        await self._all(self._tell(e, job) for e in plan.events)
+        await self._all(self._tell, plan.events, job)
         if plan.delete_job:
             await self._delete_job(job)
 
-    async def _all(self, calls: Iterable[Awaitable[Any]]) -> None:
-        """Run calls side by side; the first error is raised after all have ended."""
+    async def _all(
+        self, call: Callable[[T, JobRef], Awaitable[Any]], items: Sequence[T], job: JobRef
+    ) -> None:
+        """Call for each item, side by side; the first error is raised after all have ended."""
+        errors: list[Exception] = []
+        waiting = iter(items)
 
-        async def limited(call: Awaitable[Any]) -> Any:
-            async with self._slots:
-                return await call
+        async def work() -> None:
+            # Not a task for each item: thousands of them would cost memory.
+            for item in waiting:
+                try:
+                    async with self._slots:
+                        await call(item, job)
+                except Exception as error:
+                    errors.append(error)
 
-        results = await asyncio.gather(*map(limited, calls), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await asyncio.gather(*(work() for _ in range(min(AT_ONCE, len(items)))))
+        if errors:
+            raise errors[0]
 
     async def _apply_status(self, plan: Plan, job: JobRef) -> None:
         if plan.status is None:
