@@ -16,7 +16,7 @@ CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 .NOTPARALLEL:
 .PHONY: help setup setup-python demo test test-unit test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
-	helm-path kubectl-path kubeconfig bench-idle bench-gang
+	helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-idle: setup ## measure what an operator costs that has little to do
 
 bench-gang: setup ## measure table, restart and stop of a gang; needs the cluster of `make demo`
 	$(BENCH) tests/bench/gang_times.py --name $(NAME)
+
+bench-operator: setup ## measure gangs of 8 to 5,000 NPUs on kwok's nodes against a bare loop
+	$(BENCH) tests/bench/operator_scale.py
 
 lint: setup-python ## ruff and the import rules
 	$(RUFF) check operator tools tests trainer

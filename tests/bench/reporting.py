@@ -1,4 +1,4 @@
-"""What every benchmark leaves: a table on the terminal, a JSON file and a plot in build/bench."""
+"""What every benchmark leaves in tests/bench/out: a table on the terminal, a JSON file, a plot."""
 
 import json
 import os
@@ -8,8 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "build/bench"
+OUTPUT = Path(__file__).resolve().parent / "out"
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,7 @@ def report(benchmark: str, rows: list[Figures], facts: dict[str, object] | None 
     for name, value in (facts or {}).items():
         print(f"{name}: {value}")
     _plot(benchmark, rows)
-    print(
-        f"{' '.join(f'{k} {v}' for k, v in machine.items())}; written to build/bench/{benchmark}.*"
-    )
+    print(f"{' '.join(f'{k} {v}' for k, v in machine.items())}; see {OUTPUT / benchmark}.*")
     return all(row.within for row in rows)
 
 

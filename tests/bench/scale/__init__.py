@@ -1,0 +1,1 @@
+"""The parts of the benchmark of whole gangs: observer, device plugin, floor, results."""
