@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from efficientnet_operator.core.identity import JobRef, child_metadata
+from efficientnet_operator.core.resources import POD_GROUPS
 
 SOURCE = Path(__file__).parents[2] / "operator/src/efficientnet_operator"
 FULL = "efficientnet-operator"
 METHODS = {"get", "create", "merge_patch", "apply", "delete", "list_all", "watch", "request"}
-CHILDREN = ("/pods", "/configmaps", "scheduling.k8s.io/podgroups")
+GROUPS = tuple(sorted({r.group for r in POD_GROUPS}))
+CHILDREN = ("/pods", "/configmaps", *(f"{group}/podgroups" for group in GROUPS))
 JOBS = "efficientnet.dev/efficientnetjobs"
 LEASES = "coordination.k8s.io/leases"
 

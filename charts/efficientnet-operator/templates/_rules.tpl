@@ -20,7 +20,8 @@ rules:
   - apiGroups: [""]
     resources: [events]
     verbs: [create]
-  - apiGroups: [scheduling.k8s.io]
+  # Of Kubernetes itself, Volcano and Coscheduling; one that is not installed costs nothing.
+  - apiGroups: [scheduling.k8s.io, scheduling.volcano.sh, scheduling.x-k8s.io]
     resources: [podgroups]
     verbs: [get, list, watch, create, delete]
 {{- end }}

@@ -15,7 +15,9 @@ import yaml
 from efficientnet_operator.api.parsing import parse_job
 from efficientnet_operator.api.spec import EfficientNetJob, Metadata
 from efficientnet_operator.api.validation import validate
+from efficientnet_operator.core.gang.group_view import let_in
 from efficientnet_operator.core.reconcile import reconcile
+from efficientnet_operator.core.resources import POD_GROUPS, resource_of
 from efficientnet_operator.core.view import View
 
 EXAMPLE_UID = "00000000-0000-4000-8000-000000000000"
@@ -50,6 +52,11 @@ def explain(manifest: Mapping[str, Any]) -> str:
         return "# runPolicy.suspend is true: nothing would be created.\n"
     plan = reconcile(View(job), datetime.now(UTC))
     objects = [*plan.creates, *plan.pods]
+    if plan.creates and not plan.pods:
+        # Some gangs' pods wait for their group; show what comes when it is admitted.
+        groups = tuple(let_in(d) for d in plan.creates if resource_of(d) in POD_GROUPS)
+        later = reconcile(View(job, groups=groups), datetime.now(UTC))
+        objects += later.pods
     if not objects:
         return f"# Nothing would be created; the operator would wait for {plan.waits_for}.\n"
     return yaml.dump_all(

@@ -14,11 +14,13 @@ from datetime import UTC, datetime, timedelta
 from efficientnet_operator.api.parsing import parse_job
 from efficientnet_operator.core.allocations import Allocation, Device
 from efficientnet_operator.core.config_maps import parse_config_map
+from efficientnet_operator.core.gang.group_view import parse_group
 from efficientnet_operator.core.identity import JobRef, pod_name
 from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.pod_view import PodView, Termination, parse_pod
 from efficientnet_operator.core.progress import RankReport
 from efficientnet_operator.core.reconcile import reconcile
+from efficientnet_operator.core.resources import CONFIG_MAP, POD, resource_of
 from efficientnet_operator.core.view import View
 
 T0 = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -121,7 +123,8 @@ class Cluster:
     now: datetime = T0
     pods: dict[str, PodView] = field(default_factory=dict)
     config_maps: dict[str, dict] = field(default_factory=dict)
-    groups: set[str] = field(default_factory=set)
+    groups: dict[str, dict] = field(default_factory=dict)
+    absent: dict = field(default_factory=dict)
     nodes: dict = field(default_factory=dict)
     refusals: dict = field(default_factory=dict)
     progress: dict | None = None
@@ -140,7 +143,8 @@ class Cluster:
             status=deepcopy(self.status),
             pods=tuple(self.pods.values()),
             config_maps={n: parse_config_map(c) for n, c in self.config_maps.items()},
-            groups={name: f"uid-of-{name}" for name in self.groups},
+            groups=tuple(parse_group(resource_of(g), g) for g in self.groups.values()),
+            absent=self.absent,
             nodes=self.nodes,
             refusals=self.refusals,
             progress=self.progress and a_report(**self.progress),
@@ -170,20 +174,20 @@ class Cluster:
         if plan.status is not None:
             self.job["status"] = json.loads(json.dumps(plan.status, allow_nan=False))
         for delete in plan.deletes:
-            if delete.kind != "Pod":
-                store = self.groups if delete.kind == "PodGroup" else self.config_maps
-                (store.remove if delete.kind == "PodGroup" else store.pop)(delete.name)
+            if delete.resource is not POD:
+                del self._store(delete.resource)[delete.name]
                 continue
             pod = self.pods[delete.name]
             assert pod.uid == delete.uid
             self.pods[delete.name] = replace(pod, deleting=True)
         for document in plan.creates:
-            name = document["metadata"]["name"]
-            if document["kind"] == "PodGroup":
-                self.groups.add(name)
-            else:
-                assert name not in self.config_maps
-                self.config_maps[name] = deepcopy(document)
+            name, store = document["metadata"]["name"], self._store(resource_of(document))
+            assert name not in store, f"{name} is taken"
+            store[name] = deepcopy(document)
+            store[name]["metadata"] |= {
+                "uid": f"uid-of-{name}",
+                "creationTimestamp": self.now.isoformat(),
+            }
         for document in plan.pods:
             name = document["metadata"]["name"]
             assert name not in self.pods, f"{name} is taken"
@@ -194,8 +198,11 @@ class Cluster:
             self._patch(patch)
         self.events += plan.events
 
+    def _store(self, resource):
+        return {CONFIG_MAP: self.config_maps}.get(resource, self.groups)
+
     def _patch(self, patch):
-        if patch.kind == "Pod":
+        if patch.resource is POD:
             pod = self.pods[patch.name]
             added = patch.body["metadata"]["annotations"]
             self.pods[patch.name] = replace(pod, annotations={**pod.annotations, **added})

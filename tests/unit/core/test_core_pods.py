@@ -2,7 +2,6 @@
 
 import pytest
 from core_builders import JOB, UID, a_spec
-from efficientnet_operator.core.gang import STRATEGIES, build_gang
 from efficientnet_operator.core.pods import PodBuilder
 from hypothesis import given
 from hypothesis import strategies as st
@@ -268,29 +267,3 @@ def test_the_trainer_knows_the_grace_that_a_template_gives(grace_s, told):
     spec = a_spec(podTemplate={"spec": {"terminationGracePeriodSeconds": grace_s}})
     env = {e["name"]: e.get("value") for e in container_of(build_pod(JOB, spec, 1, 0))["env"]}
     assert env["ENJ_STOP_GRACE_S"] == told
-
-
-def test_the_native_gang_takes_all_pods_or_none():
-    gang = build_gang(JOB, a_spec(scheduling={"gang": "Native"}), 2)
-    assert gang.group["metadata"]["name"] == "b0-2"
-    assert gang.group["metadata"]["labels"]["efficientnet.dev/attempt"] == "2"
-    assert gang.group["spec"]["schedulingPolicy"] == {"gang": {"minCount": 4}}
-    assert "priorityClassName" not in gang.group["spec"]
-    pod = build_pod(JOB, a_spec(), 2, 0, patch=gang.pod_patch)
-    assert pod["spec"]["schedulingGroup"] == {"podGroupName": "b0-2"}
-
-
-def test_the_native_gang_has_the_jobs_priority():
-    spec = a_spec(scheduling={"gang": "Native", "priorityClassName": "high"})
-    assert build_gang(JOB, spec, 1).group["spec"]["priorityClassName"] == "high"
-
-
-def test_without_a_gang_nothing_is_added():
-    gang = build_gang(JOB, a_spec(), 1)
-    assert gang.group is None
-    assert build_pod(JOB, a_spec(), 1, 0, patch=gang.pod_patch) == build_pod(JOB, a_spec(), 1, 0)
-
-
-def test_strategies_that_are_not_driven_are_told_apart():
-    assert set(STRATEGIES) == {"None", "Native"}
-    assert build_gang(JOB, a_spec(scheduling={"gang": "Volcano"}), 1) is None

@@ -48,14 +48,6 @@ def test_the_gangs_group_stands_before_the_pods():
     assert cluster.turn().creates == ()
 
 
-def test_a_gang_that_is_not_driven_is_told():
-    cluster = Cluster(a_job(4, scheduling={"gang": "Volcano"}))
-    plan = cluster.turn()
-    assert plan.pods == plan.creates == ()
-    assert cluster.condition("Created") == ("False", "GangUnsupported")
-    assert "spec.scheduling.gang is Volcano" in cluster.message("Created")
-
-
 def test_what_could_not_be_stored_is_created_again():
     cluster = two_hosts()
     cluster.turn()
@@ -72,9 +64,9 @@ def test_all_allocated_means_one_table_a_nudge_for_each_pod_and_the_status_in_on
     cluster.bind()
     plan = cluster.turn(3)
     first, *nudges = plan.patches
-    assert (first.kind, first.name) == ("ConfigMap", "b0-1-rank-table")
+    assert (first.resource.kind, first.name) == ("ConfigMap", "b0-1-rank-table")
     sha256 = hash_files(first.body["data"]["hccl.json"], first.body["data"]["peers.json"])
-    assert [(n.kind, n.name) for n in nudges] == [("Pod", f"b0-1-{i}") for i in range(4)]
+    assert [(n.resource.kind, n.name) for n in nudges] == [("Pod", f"b0-1-{i}") for i in range(4)]
     annotation = {"efficientnet.dev/rank-table": sha256}
     assert all(n.body == {"metadata": {"annotations": annotation}} for n in nudges)
     assert plan.status["rankTable"]["sha256"] == sha256
@@ -94,7 +86,7 @@ def test_the_table_is_published_once_and_a_lost_nudge_is_given_again():
     sha256 = cluster.status["rankTable"]["sha256"]
     cluster.change("b0-1-2", annotations={})
     (nudge,) = cluster.plan().patches
-    assert (nudge.kind, nudge.name) == ("Pod", "b0-1-2")
+    assert (nudge.resource.kind, nudge.name) == ("Pod", "b0-1-2")
     assert nudge.body["metadata"]["annotations"] == {"efficientnet.dev/rank-table": sha256}
 
 

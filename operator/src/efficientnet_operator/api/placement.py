@@ -56,5 +56,5 @@ class Scheduling(ApiModel):
     scheduler_name: ObjectName | None = None
     """Scheduler of the pods. When unset, volcano for gang Volcano, else the cluster's default."""
     topology_key: LabelKey | None = None
-    """Node label, such as example.com/rack, by which ranks are ordered. Only with rank table
-    1.0."""
+    """Node label, such as example.com/rack. A gang is kept in one of its domains; without a gang,
+    ranks are ordered by it. Only with rank table 1.0."""

@@ -15,7 +15,13 @@ from efficientnet_operator.api.spec import EfficientNetJobSpec
 from efficientnet_operator.api.status import HISTORY_LIMIT
 from efficientnet_operator.core.conditions import Conditions, format_time
 from efficientnet_operator.core.config_maps import ConfigMapView
-from efficientnet_operator.core.identity import JobRef, config_map_name, pod_name
+from efficientnet_operator.core.gang.group_view import GroupView
+from efficientnet_operator.core.identity import (
+    JobRef,
+    config_map_name,
+    pod_group_name,
+    pod_name,
+)
 from efficientnet_operator.core.plan import Delete, Event, Patch, Plan
 from efficientnet_operator.core.pod_view import PodView
 from efficientnet_operator.core.progress import halt_progress
@@ -23,7 +29,14 @@ from efficientnet_operator.core.view import View
 
 # What a reader has to act on, as opposed to what merely has not happened yet.
 QUIET_REASONS = frozenset(
-    {"Creating", "Pending", "WaitingForAllocation", "WaitingForRanks", "WaitingForPods"}
+    {
+        "Creating",
+        "Pending",
+        "WaitingForAllocation",
+        "WaitingForGang",
+        "WaitingForPods",
+        "WaitingForRanks",
+    }
 )
 
 
@@ -111,6 +124,12 @@ class Draft:
         found = self.view.config_maps.get(config_map_name(self.job, self.attempt))
         return found if found and found.owner_uid == self.job.uid else None
 
+    @property
+    def group(self) -> GroupView | None:
+        """The current attempt's PodGroup, if it exists."""
+        name = pod_group_name(self.job, self.attempt)
+        return next((g for g in self.view.groups if g.name == name), None)
+
     @cached_property
     def total_steps(self) -> int:
         """Updates of the whole training."""
@@ -134,6 +153,11 @@ class Draft:
         """Delete a pod, unless it is on its way out already."""
         if not pod.deleting:
             self.deletes.append(Delete(pod.name, pod.uid, grace_s))
+
+    def delete_group(self, group: GroupView) -> None:
+        """Delete a PodGroup, unless it is on its way out already."""
+        if not group.deleting:
+            self.deletes.append(Delete(group.name, group.uid, resource=group.resource))
 
     def halt_progress(self) -> None:
         """Keep where training was when its gang stops."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from efficientnet_operator.core.resources import POD, Resource
+
 
 @dataclass(frozen=True, slots=True)
 class Delete:
@@ -18,14 +20,14 @@ class Delete:
     name: str
     uid: str
     grace_s: int | None = None
-    kind: Literal["Pod", "ConfigMap", "PodGroup"] = "Pod"
+    resource: Resource = POD
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
     """Merge-patch one child's metadata or data."""
 
-    kind: Literal["Pod", "ConfigMap"]
+    resource: Resource
     name: str
     body: dict[str, Any]
 

@@ -12,8 +12,15 @@ from typing import Any
 from efficientnet_operator.api.spec import EfficientNetJob
 from efficientnet_operator.core.allocations import NodeFacts
 from efficientnet_operator.core.config_maps import ConfigMapView
+from efficientnet_operator.core.gang.group_view import GroupView
 from efficientnet_operator.core.pod_view import PodView
 from efficientnet_operator.core.progress import RankReport
+from efficientnet_operator.core.resources import Resource
+
+NOT_SERVED = "NotServed"
+"""The API server does not know the API: it is not installed, or not enabled."""
+FORBIDDEN = "Forbidden"
+"""The operator may not read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,8 @@ class View:
         status: its status as stored, so that nothing is lost by parsing.
         pods: all pods that carry the job's name as label, of any job UID and attempt.
         config_maps: the job's rank table ConfigMaps by name.
-        groups: UIDs by name of the PodGroups of this very job that exist and stay.
+        groups: the PodGroups of this very job, of any attempt and scheduler.
+        absent: optional APIs that cannot be used, and why: NOT_SERVED or FORBIDDEN.
         nodes: facts of the nodes that the pods are on, by node name.
         node_source: why facts of nodes are missing; "" where they can be read.
         refusals: children by name that could not be created lately.
@@ -45,7 +53,8 @@ class View:
     status: Mapping[str, Any] = field(default_factory=dict)
     pods: tuple[PodView, ...] = ()
     config_maps: Mapping[str, ConfigMapView] = field(default_factory=dict)
-    groups: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[GroupView, ...] = ()
+    absent: Mapping[Resource, str] = field(default_factory=dict)
     nodes: Mapping[str, NodeFacts] = field(default_factory=dict)
     node_source: str = ""
     refusals: Mapping[str, Refusal] = field(default_factory=dict)

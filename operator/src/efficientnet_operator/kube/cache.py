@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 TOMBSTONES = 10_000
 GONE = 410
-ABSENT = frozenset({403, 404})
+NOT_SERVED = 404
+ABSENT = frozenset({403, NOT_SERVED})
 RETRY_S = 1.0
 ABSENT_RETRY_S = 60.0
 
@@ -78,12 +79,17 @@ class ChildCache(Generic[T]):
         self._by_job: dict[Key, dict[str, T]] = defaultdict(dict)
         self._gone: dict[str, None] = {}
         self._unsynced: set[str] = set()
+        self._absent: dict[str, int] = {}
         self._started = False
 
     @property
     def synced(self) -> bool:
         """Whether every list has been read at least once."""
         return self._started and not self._unsynced
+
+    def absence(self, namespace: str) -> int | None:
+        """Return the HTTP status by which the API is missing or closed; None where it is open."""
+        return self._absent.get(namespace, self._absent.get(""))
 
     def of_job(self, key: Key) -> tuple[T, ...]:
         """Return the children of one job."""
@@ -139,10 +145,14 @@ class ChildCache(Generic[T]):
                 self.replace(namespace, children, version)
                 del children
                 self._unsynced.discard(mark)
+                self._absent.pop(namespace, None)
                 await self._watch(client, path, version)
             except ApiError as error:
                 if optional and error.status in ABSENT:
                     self._unsynced.discard(mark)
+                    self._absent[namespace] = error.status
+                    if error.status == NOT_SERVED:  # an API that went took its objects along
+                        self.replace(namespace, (), "")
                     pause_s = ABSENT_RETRY_S
                 elif error.status != GONE:
                     log.warning("watch of %s failed, listing again: %s", self.resource, error)

@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from efficientnet_operator.api.names import API_VERSION, PLURAL
 from efficientnet_operator.kube.metrics import API_REQUESTS
 
 JSON = "application/json"
@@ -216,23 +215,3 @@ def _resource(path: str) -> str:
     if len(parts) > 2 and parts[0] == "namespaces":
         parts = parts[2:]
     return parts[0] if parts else "discovery"
-
-
-def core_path(kind: str, namespace: str, name: str = "") -> str:
-    """Return the path of core/v1 objects; "" as namespace is all of them."""
-    scope = f"/namespaces/{namespace}" if namespace else ""
-    return f"/api/v1{scope}/{kind}" + (f"/{name}" if name else "")
-
-
-def job_path(namespace: str, name: str = "", subresource: str = "") -> str:
-    """Return the path of EfficientNetJobs."""
-    scope = f"/namespaces/{namespace}" if namespace else ""
-    parts = [f"/apis/{API_VERSION}{scope}/{PLURAL}", name, subresource]
-    return "/".join(p for p in parts if p)
-
-
-def pod_group_path(namespace: str, name: str = "") -> str:
-    """Return the path of Kubernetes' own PodGroups."""
-    scope = f"/namespaces/{namespace}" if namespace else ""
-    path = f"/apis/scheduling.k8s.io/v1beta1{scope}/podgroups"
-    return path + (f"/{name}" if name else "")

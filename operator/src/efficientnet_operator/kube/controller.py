@@ -24,15 +24,10 @@ from efficientnet_operator.core.identity import JobRef
 from efficientnet_operator.core.plan import Plan
 from efficientnet_operator.core.pod_view import parse_time
 from efficientnet_operator.core.reconcile import reconcile
+from efficientnet_operator.core.resources import JOB
 from efficientnet_operator.core.view import View
 from efficientnet_operator.kube import metrics
-from efficientnet_operator.kube.client import (
-    ApiError,
-    KubeClient,
-    core_path,
-    job_path,
-    pod_group_path,
-)
+from efficientnet_operator.kube.client import ApiError, KubeClient
 from efficientnet_operator.kube.execute import Executor, StaleViewError
 from efficientnet_operator.kube.lease import Elector
 from efficientnet_operator.kube.observe import Memory
@@ -78,14 +73,9 @@ class Controller:
     def start(self) -> None:
         """Start watches and workers; they run until ``stop``."""
         for namespace in self._settings.namespaces or ("",):
-            memory, client = self._memory, self._client
-            self._spawn(memory.pods.follow(client, core_path("pods", namespace), namespace))
-            self._spawn(
-                memory.config_maps.follow(client, core_path("configmaps", namespace), namespace)
-            )
-            self._spawn(
-                memory.groups.follow(client, pod_group_path(namespace), namespace, optional=True)
-            )
+            for resource, cache in self._memory.caches.items():
+                path, optional = resource.path(namespace), resource in self._memory.optional
+                self._spawn(cache.follow(self._client, path, namespace, optional=optional))
         for _ in range(WORKERS):
             self._spawn(self._work())
         self._spawn(self._lead())
@@ -101,7 +91,7 @@ class Controller:
         for namespace in self._settings.namespaces or ("",):
             while True:
                 try:
-                    await self._client.get(job_path(namespace), limit=1)
+                    await self._client.get(JOB.path(namespace), limit=1)
                     break
                 except (ApiError, aiohttp.ClientError, TimeoutError) as error:
                     log.warning(
@@ -215,7 +205,7 @@ class Controller:
     async def _read_again(self, key: Key) -> None:
         """Read a job that changed under us; drop one that is gone."""
         try:
-            document = await self._client.get(job_path(*key))
+            document = await self._client.get(JOB.path(*key))
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise

@@ -22,14 +22,9 @@ from efficientnet_operator.core.identity import (
     JobRef,
 )
 from efficientnet_operator.core.plan import Delete, Event, Patch, Plan
+from efficientnet_operator.core.resources import CONFIG_MAP, EVENT, JOB, POD, Resource, resource_of
 from efficientnet_operator.core.view import Refusal
-from efficientnet_operator.kube.client import (
-    ApiError,
-    KubeClient,
-    core_path,
-    job_path,
-    pod_group_path,
-)
+from efficientnet_operator.kube.client import ApiError, KubeClient
 from efficientnet_operator.kube.observe import Memory
 
 log = logging.getLogger(__name__)
@@ -72,9 +67,9 @@ class Executor:
                 return
         await self._all(self._create, plan.pods, job)
         for patch in plan.patches:
-            if patch.kind == "ConfigMap":
+            if patch.resource is not POD:
                 await self._patch(patch, job)
-        await self._all(self._patch, [p for p in plan.patches if p.kind == "Pod"], job)
+        await self._all(self._patch, [p for p in plan.patches if p.resource is POD], job)
         if not plan.status_first:
             await self._apply_status(plan, job)
         await self._all(self._tell, plan.events, job)
@@ -117,7 +112,7 @@ class Executor:
         }
         try:
             stored = await self._client.apply(
-                job_path(job.namespace, job.name, "status"), body, FIELD_MANAGER
+                JOB.path(job.namespace, job.name, "status"), body, FIELD_MANAGER
             )
         except ApiError as error:
             if error.status in {CONFLICT, NOT_FOUND}:
@@ -141,23 +136,22 @@ class Executor:
         if delete.grace_s is not None:
             options["gracePeriodSeconds"] = delete.grace_s
         try:
-            answer = await self._client.delete(
-                f"{_collection(delete.kind, job.namespace)}/{delete.name}", options
-            )
+            path = delete.resource.path(job.namespace, delete.name)
+            answer = await self._client.delete(path, options)
         except ApiError as error:
             # Gone already, or the name has a new owner: what was to go is gone.
             if error.status not in {NOT_FOUND, CONFLICT}:
                 raise
             return
-        if answer.get("kind") == "Pod":
-            self._memory.pods.put(answer)
+        if (answer.get("metadata") or {}).get("deletionTimestamp"):
+            self._memory.caches[delete.resource].put(answer)
 
     async def _delete_job(self, job: JobRef) -> None:
         """Delete the job as it was observed: one that was changed meanwhile is looked at again."""
         preconditions = {"uid": job.uid, "resourceVersion": self._version(job)}
         options = {"preconditions": preconditions, "propagationPolicy": "Background"}
         try:
-            await self._client.delete(job_path(job.namespace, job.name), options)
+            await self._client.delete(JOB.path(job.namespace, job.name), options)
         except ApiError as error:
             if error.status in {CONFLICT, NOT_FOUND}:
                 raise StaleViewError(str(error)) from error
@@ -166,26 +160,28 @@ class Executor:
     async def _create(self, document: Mapping[str, Any], job: JobRef) -> bool:
         """Create one child; return whether it stands now, as ours."""
         name = document["metadata"]["name"]
-        path = _collection(document["kind"], job.namespace)
+        resource = resource_of(document)
         try:
-            stored = await self._client.create(path, document)
+            stored = await self._client.create(resource.path(job.namespace), document)
         except ApiError as error:
             if error.status == CONFLICT:
-                return await self._resolve_conflict(path, document, job)
+                return await self._resolve_conflict(resource, document, job)
             if error.status not in REFUSED:
                 raise
             reason = f"{document['kind']}{REFUSED[error.status]}"
             message = f"{document['kind']} {name} was not created: {error.message}"
             self._memory.refuse((job.namespace, job.name), name, Refusal(reason, message))
             return False
-        self._keep(stored)
+        self._memory.caches[resource].put(stored)
         return True
 
-    async def _resolve_conflict(self, path: str, document: Mapping[str, Any], job: JobRef) -> bool:
+    async def _resolve_conflict(
+        self, resource: Resource, document: Mapping[str, Any], job: JobRef
+    ) -> bool:
         """Find out who has the name: us, a predecessor on its way out, or somebody else."""
         kind, name = document["kind"], document["metadata"]["name"]
         try:
-            existing = await self._client.get(f"{path}/{name}")
+            existing = await self._client.get(resource.path(job.namespace, name))
         except ApiError as error:
             if error.status == NOT_FOUND:
                 return False  # gone meanwhile: the next plan creates it
@@ -197,8 +193,8 @@ class Executor:
         )
         wanted = document["metadata"]["labels"][ATTEMPT_LABEL]
         if owner.get("uid") == job.uid and labels.get(ATTEMPT_LABEL) == wanted:
-            self._keep({"kind": kind, **existing})
-            return True
+            self._memory.caches[resource].put(existing)
+            return "deletionTimestamp" not in metadata  # one on its way out is waited for
         if labels.get(JOB_NAME_LABEL) == job.name and owner.get("uid") == labels.get(
             JOB_UID_LABEL, "-"
         ):
@@ -217,28 +213,18 @@ class Executor:
         self._memory.refuse((job.namespace, job.name), name, refusal)
         return False
 
-    def _keep(self, stored: Mapping[str, Any]) -> None:
-        caches: dict[str, Callable[[Mapping[str, Any]], None]] = {
-            "Pod": self._memory.pods.put,
-            "ConfigMap": self._memory.config_maps.put,
-            "PodGroup": self._memory.groups.put,
-        }
-        caches[stored["kind"]](stored)
-
     async def _patch(self, patch: Patch, job: JobRef) -> None:
-        resource = "pods" if patch.kind == "Pod" else "configmaps"
+        path = patch.resource.path(job.namespace, patch.name)
         try:
-            stored = await self._client.merge_patch(
-                core_path(resource, job.namespace, patch.name), patch.body
-            )
+            stored = await self._client.merge_patch(path, patch.body)
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
-            if patch.kind == "ConfigMap":
+            if patch.resource is CONFIG_MAP:
                 # What follows would tell of a table that is not there.
                 raise StaleViewError(f"ConfigMap {patch.name} is gone") from error
             return  # its deletion is on the way and will be judged
-        self._keep({"kind": patch.kind, **stored})
+        self._memory.caches[patch.resource].put(stored)
 
     async def _tell(self, event: Event, job: JobRef) -> None:
         now = datetime.now(UTC)
@@ -261,13 +247,7 @@ class Executor:
             "action": "Reconcile",
         }
         try:
-            await self._client.create(core_path("events", job.namespace), body)
+            await self._client.create(EVENT.path(job.namespace), body)
         except ApiError as error:
             # An event tells people; its loss must not stop a job.
             log.warning("event %s of %s was not stored: %s", event.reason, job, error)
-
-
-def _collection(kind: str, namespace: str) -> str:
-    if kind == "PodGroup":
-        return pod_group_path(namespace)
-    return core_path({"Pod": "pods", "ConfigMap": "configmaps"}[kind], namespace)

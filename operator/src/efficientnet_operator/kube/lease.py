@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from efficientnet_operator.core.lease import DURATION_S, Sight, build_lease, look, may_take
+from efficientnet_operator.core.resources import LEASE
 from efficientnet_operator.kube.client import ApiError, KubeClient
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class Elector:
     def __init__(self, client: KubeClient, lease: tuple[str, str], identity: str):
         self._client = client
         self._namespace, self._name = lease
-        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{self._namespace}/leases"
+        self._path = LEASE.path(self._namespace)
         self._identity = identity
         self._sight: Sight | None = None
         self._held = False

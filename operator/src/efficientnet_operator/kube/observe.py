@@ -23,12 +23,19 @@ from efficientnet_operator.core.allocations import (
     parse_base_device_infos,
 )
 from efficientnet_operator.core.config_maps import ConfigMapView, parse_config_map
+from efficientnet_operator.core.gang.group_view import GroupView, group_parser
 from efficientnet_operator.core.pod_view import PodView, parse_pod
 from efficientnet_operator.core.progress import RankReport
-from efficientnet_operator.core.view import Refusal, View
+from efficientnet_operator.core.resources import (
+    CONFIG_MAP,
+    NODE,
+    POD,
+    POD_GROUPS,
+    Resource,
+)
+from efficientnet_operator.core.view import FORBIDDEN, NOT_SERVED, Refusal, View
 from efficientnet_operator.kube.cache import ChildCache
-from efficientnet_operator.kube.client import ApiError, KubeClient, core_path
-from efficientnet_operator.kube.groups import GroupView, parse_group
+from efficientnet_operator.kube.client import ApiError, KubeClient
 from efficientnet_operator.kube.queue import Key, WorkQueue
 
 NODE_FACTS_S = 30.0
@@ -48,6 +55,7 @@ class Memory:
 
     Attributes:
         jobs: the newest known JSON of each job.
+        caches: of all kinds of children, by where they live.
         refusals: of each job, child name to refusal and when it was met (monotonic seconds).
         progress: rank 0's newest report by job, with the attempt that it speaks of.
         surveys: the reports of all ranks by job, with the attempt that they speak of.
@@ -55,7 +63,7 @@ class Memory:
 
     pods: ChildCache[PodView]
     config_maps: ChildCache[ConfigMapView]
-    groups: ChildCache[GroupView]
+    groups: Mapping[Resource, ChildCache[GroupView]]
     jobs: dict[Key, dict[str, Any]] = field(default_factory=dict)
     refusals: dict[Key, dict[str, tuple[Refusal, float]]] = field(default_factory=dict)
     progress: dict[Key, tuple[int, RankReport]] = field(default_factory=dict)
@@ -66,6 +74,10 @@ class Memory:
         default_factory=lambda: asyncio.Semaphore(NODES_AT_ONCE)
     )
     _node_source: str = ""
+    caches: dict[Resource, ChildCache[Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.caches = {POD: self.pods, CONFIG_MAP: self.config_maps, **self.groups}
 
     @classmethod
     def create(cls, queue: WorkQueue) -> Memory:
@@ -73,13 +85,18 @@ class Memory:
         return cls(
             pods=ChildCache("pods", parse_pod, queue.add),
             config_maps=ChildCache("configmaps", parse_config_map, queue.add),
-            groups=ChildCache("podgroups", parse_group, queue.add),
+            groups={r: ChildCache(r.full_name, group_parser(r), queue.add) for r in POD_GROUPS},
         )
+
+    @property
+    def optional(self) -> frozenset[Resource]:
+        """The APIs that may be missing, or closed to us."""
+        return frozenset(self.groups)
 
     @property
     def synced(self) -> bool:
         """Whether all caches have been filled."""
-        return self.pods.synced and self.config_maps.synced and self.groups.synced
+        return all(cache.synced for cache in self.caches.values())
 
     def put_job(self, document: dict[str, Any]) -> Key:
         """Keep a job's JSON unless a newer version is known; return its key."""
@@ -120,17 +137,23 @@ class Memory:
             status=status,
             pods=pods,
             config_maps={c.name: c for c in self.config_maps.of_job(key)},
-            groups={
-                g.name: g.uid
-                for g in self.groups.of_job(key)
-                if g.owner_uid == job.metadata.uid and not g.deleting
-            },
+            groups=tuple(
+                group
+                for cache in self.groups.values()
+                for group in cache.of_job(key)
+                if group.owner_uid == job.metadata.uid
+            ),
+            absent=self._absent_for(key),
             nodes=await self._node_facts(_nodes_to_ask(job, status, pods), client),
             node_source=self._node_source,
             refusals=self._fresh_refusals(key),
             progress=progress if polled == attempt else None,
             survey=survey if surveyed == attempt else None,
         )
+
+    def _absent_for(self, key: Key) -> dict[Resource, str]:
+        answers = {r: self.caches[r].absence(key[0]) for r in self.optional}
+        return {r: FORBIDDEN if a == 403 else NOT_SERVED for r, a in answers.items() if a}
 
     def _fresh_refusals(self, key: Key) -> dict[str, Refusal]:
         limit = time.monotonic() - REFUSAL_S
@@ -152,7 +175,7 @@ class Memory:
     async def _ask_node(self, name: str, client: KubeClient) -> None:
         try:
             async with self._node_slots:
-                metadata = (await client.get(core_path("nodes", "", name)))["metadata"]
+                metadata = (await client.get(NODE.path(name=name)))["metadata"]
         except (ApiError, aiohttp.ClientError, TimeoutError) as error:
             self._node_source = f"nodes cannot be read ({error or repr(error)})"
             self._nodes[name] = (None, time.monotonic() - NODE_FACTS_S + NODE_RETRY_S)

@@ -11,6 +11,7 @@ from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.identity import pod_group_name
 from efficientnet_operator.core.plan import Delete
 from efficientnet_operator.core.pod_view import parse_time
+from efficientnet_operator.core.resources import CONFIG_MAP
 from efficientnet_operator.core.stages.ending import FAILURE_GRACE_S
 from efficientnet_operator.core.stages.limiting import PENDING_DEADLINE_EXCEEDED
 
@@ -45,10 +46,10 @@ def _forget_older_attempts(draft: Draft) -> None:
     """
     for config_map in draft.view.config_maps.values():
         if config_map.owner_uid == draft.job.uid and config_map.attempt < draft.attempt - 1:
-            draft.deletes.append(Delete(config_map.name, config_map.uid, kind="ConfigMap"))
-    for name, uid in draft.view.groups.items():
-        if name != pod_group_name(draft.job, draft.attempt):
-            draft.deletes.append(Delete(name, uid, kind="PodGroup"))
+            draft.deletes.append(Delete(config_map.name, config_map.uid, resource=CONFIG_MAP))
+    for group in draft.view.groups:
+        if group.name != pod_group_name(draft.job, draft.attempt):
+            draft.delete_group(group)
 
 
 def wait_for_back_off(draft: Draft) -> bool:

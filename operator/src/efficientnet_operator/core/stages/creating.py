@@ -8,9 +8,9 @@ from efficientnet_operator.core.allocations import name_some
 from efficientnet_operator.core.conditions import format_time
 from efficientnet_operator.core.config_maps import build_config_map
 from efficientnet_operator.core.draft import Draft
-from efficientnet_operator.core.gang import STRATEGIES, build_gang
-from efficientnet_operator.core.identity import config_map_name
+from efficientnet_operator.core.identity import config_map_name, pod_group_name
 from efficientnet_operator.core.pods import PodBuilder
+from efficientnet_operator.core.stages.ganging import explain_refusal, find_gang, wait_for_gang
 
 LOOK_AGAIN_S = 5.0
 REFUSALS = ("NameConflict", "Invalid", "Forbidden", "NotInstalled")
@@ -26,23 +26,16 @@ def create_children(draft: Draft) -> bool:
         return False
     if _report_refusals(draft) or _wait_for_leaving(draft):
         return True
-    gang = build_gang(draft.job, draft.spec, draft.attempt)
+    gang = find_gang(draft)
     if gang is None:
-        wanted = draft.spec.scheduling.gang
-        draft.conditions.set(
-            "Created",
-            False,
-            "GangUnsupported",
-            f"spec.scheduling.gang is {wanted}, which this version does not drive; "
-            f"use one of {', '.join(STRATEGIES)}",
-        )
-        draft.wait("a job with another spec.scheduling.gang")
         return True
-    draft.status.setdefault("attemptStartTime", format_time(draft.now))
     if draft.config_map is None:
         draft.creates.append(build_config_map(draft.job, draft.attempt))
-    if gang.group and gang.group["metadata"]["name"] not in draft.view.groups:
+    if gang.group and draft.group is None:
         draft.creates.append(gang.group)
+    if wait_for_gang(draft, gang):
+        return True
+    draft.status.setdefault("attemptStartTime", format_time(draft.now))
     if missing := draft.missing:
         builder = PodBuilder(
             draft.job, draft.spec, draft.attempt, excluded_hosts(draft), gang.pod_patch
@@ -80,14 +73,18 @@ def excluded_hosts(draft: Draft) -> dict[int, list[str]]:
 
 
 def _wait_for_leaving(draft: Draft) -> bool:
-    """Wait for pods of this attempt that were given back: their names are still taken.
+    """Wait for children of this attempt that were given back: their names are still taken.
 
     Counted as there, they would be missed as soon as they are gone.
     """
     leaving = [p.name for p in draft.attempt_pods if p.deleting]
+    message = f"{len(leaving)} pods that were given back still exist: {name_some(leaving, 1)}"
+    group = draft.group
+    if not leaving and draft.missing and group is not None and group.deleting:
+        leaving = [group.name]
+        message = f"PodGroup {group.name} that was given back still exists"
     if not leaving:
         return False
-    message = f"{len(leaving)} pods that were given back still exist: {leaving[0]}"
     draft.conditions.set("Created", False, "WaitingForPods", message)
     draft.wait(f"{name_some(leaving)} to go", LOOK_AGAIN_S)
     return True
@@ -101,6 +98,8 @@ def _report_refusals(draft: Draft) -> bool:
     first = refusals.get(config_map_name(draft.job, draft.attempt)) or refusals[min(refusals)]
     others = sorted(n for n, r in refusals.items() if r is not first)
     message = first.message + (f" (also: {name_some(others)})" if others else "")
+    if first is refusals.get(pod_group_name(draft.job, draft.attempt)):
+        message += explain_refusal(draft, first)
     draft.conditions.set("Created", False, first.reason, message)
     draft.wait(f"the way to be free: {first.message}", RETRY_S)
     return True

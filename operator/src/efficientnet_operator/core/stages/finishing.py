@@ -19,6 +19,10 @@ def clean_up(draft: Draft) -> None:
     for pod in draft.own_pods:
         if policy == "All" or (policy == "Running" and (not pod.finished or pod.lingering)):
             draft.delete(pod, None if healthy else FAILURE_GRACE_S)
+    # Schedulers with queues hold room for a group as long as it stands.
+    if all(p.finished for p in draft.own_pods):
+        for group in draft.view.groups:
+            draft.delete_group(group)
     draft.waits_for = "nothing: the job is finished"
     _delete_in_time(draft)
 

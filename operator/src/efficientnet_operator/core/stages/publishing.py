@@ -24,6 +24,7 @@ from efficientnet_operator.core.rank_table import (
     rank_devices,
 )
 from efficientnet_operator.core.rank_table_checks import Candidate, find_violation
+from efficientnet_operator.core.resources import CONFIG_MAP, POD
 
 CONFIG_MAP_BYTES = 1024 * 1024
 """What the API server takes as data of one ConfigMap."""
@@ -125,7 +126,7 @@ def _publish(draft: Draft, config_map: ConfigMapView, allocations: list[Allocati
             ),
         )
     patch = {"data": build_data(hccl, peers)}
-    draft.patches.append(Patch("ConfigMap", config_map.name, patch))
+    draft.patches.append(Patch(CONFIG_MAP, config_map.name, patch))
     _note_published(draft, hash_files(hccl, peers))
     return False
 
@@ -145,4 +146,4 @@ def _note_published(draft: Draft, sha256: str) -> None:
     annotation = {"metadata": {"annotations": {RANK_TABLE_ANNOTATION: sha256}}}
     for pod in draft.attempt_pods:
         if pod.annotations.get(RANK_TABLE_ANNOTATION) != sha256 and not pod.finished:
-            draft.patches.append(Patch("Pod", pod.name, annotation))
+            draft.patches.append(Patch(POD, pod.name, annotation))

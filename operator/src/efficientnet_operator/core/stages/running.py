@@ -12,6 +12,7 @@ from efficientnet_operator.core.identity import NUDGE_ANNOTATION, RANK_TABLE_ANN
 from efficientnet_operator.core.plan import Patch
 from efficientnet_operator.core.pod_view import PodView, parse_time, to_int
 from efficientnet_operator.core.progress import build_progress
+from efficientnet_operator.core.resources import POD
 
 NUDGES = (timedelta(seconds=1), timedelta(seconds=4))
 """When a pod that runs but is not ready is nudged again, counted from the publication.
@@ -70,4 +71,4 @@ def _nudge_again(draft: Draft, late: list[PodView]) -> None:
         had = to_int(pod.annotations.get(NUDGE_ANNOTATION))
         if pod.started and RANK_TABLE_ANNOTATION in pod.annotations and had < due:
             body = {"metadata": {"annotations": {NUDGE_ANNOTATION: str(due)}}}
-            draft.patches.append(Patch("Pod", pod.name, body))
+            draft.patches.append(Patch(POD, pod.name, body))

@@ -17,7 +17,9 @@ from efficientnet_operator.core.identity import EXCLUDED_HOSTS_ANNOTATION
 from efficientnet_operator.core.plan import Event, Patch
 from efficientnet_operator.core.pod_view import PodView
 from efficientnet_operator.core.pods import host_groups
+from efficientnet_operator.core.resources import CONFIG_MAP
 from efficientnet_operator.core.stages.creating import excluded_hosts
+from efficientnet_operator.core.stages.ganging import explain_group
 
 STUCK = timedelta(seconds=10)
 """How long a mate may be unschedulable before its group is given back."""
@@ -33,11 +35,13 @@ def watch_scheduling(draft: Draft) -> bool:
         draft.conditions.set("Scheduled", True, "AllPodsScheduled", f"{len(pods)} pods")
         return False
     told = [p for p in waiting if p.unschedulable]
+    words = explain_group(draft)
+    if told and not words:
+        words = f"{told[0].name}: {told[0].unschedulable}"
     npus = len(waiting) * draft.spec.npus_per_pod
     message = f"{len(waiting)} of {len(pods)} pods have no node ({npus} NPUs missing)"
-    if told:
-        message += f": {told[0].name}: {told[0].unschedulable}"
-    draft.conditions.set("Scheduled", False, "Unschedulable" if told else "Pending", message)
+    message += f": {words}" if words else ""
+    draft.conditions.set("Scheduled", False, "Unschedulable" if words else "Pending", message)
     _count_allocated(draft)
     draft.wait(f"a node for {name_some([p.name for p in waiting])}")
     if told:
@@ -70,7 +74,7 @@ def _give_back_stuck_groups(draft: Draft, pods: Sequence[PodView]) -> None:
         return
     text = json.dumps({str(g): sorted(set(n)) for g, n in sorted(excluded.items())})
     annotation = {"metadata": {"annotations": {EXCLUDED_HOSTS_ANNOTATION: text}}}
-    draft.patches.append(Patch("ConfigMap", draft.config_map.name, annotation))
+    draft.patches.append(Patch(CONFIG_MAP, draft.config_map.name, annotation))
     for pod in returned:
         draft.delete(pod)
     # Created says that a missing pod was taken away; these are given back on purpose,

@@ -7,6 +7,7 @@ from efficientnet_operator.core.config_maps import build_data
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.plan import Patch
 from efficientnet_operator.core.rank_table import INITIALIZING, encode
+from efficientnet_operator.core.resources import CONFIG_MAP
 
 
 def suspend(draft: Draft) -> bool:
@@ -21,6 +22,9 @@ def suspend(draft: Draft) -> bool:
     # A running trainer needs its usual grace to save a checkpoint.
     for pod in draft.own_pods:
         draft.delete(pod)
+    # A scheduler counts a group that was placed once as done; the resumed gang gets its own.
+    for group in draft.view.groups:
+        draft.delete_group(group)
     _withdraw_table(draft)
     draft.halt_progress()
     # Deadlines do not run while the job is suspended; they start again with it.
@@ -38,4 +42,4 @@ def _withdraw_table(draft: Draft) -> None:
     config_map = draft.config_map
     if config_map and config_map.hccl != INITIALIZING:
         data = build_data(INITIALIZING, encode([]))
-        draft.patches.append(Patch("ConfigMap", config_map.name, {"data": data}))
+        draft.patches.append(Patch(CONFIG_MAP, config_map.name, {"data": data}))

@@ -1,0 +1,100 @@
+"""What the operator keeps of a PodGroup, of whichever scheduler: whose it is, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from efficientnet_operator.core.identity import JOB_NAME_LABEL
+from efficientnet_operator.core.pod_view import parse_time
+from efficientnet_operator.core.resources import Resource, resource_of
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCondition:
+    """One condition that a scheduler set on a PodGroup."""
+
+    type: str
+    status: str
+    message: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """One PodGroup of some job.
+
+    Attributes:
+        resource: whose API it lives in.
+        deleting: it is on its way out; its name is still taken.
+        phase: the one word of schedulers that keep one; "" of others.
+        constrained: the API server kept its ``schedulingConstraints``.
+    """
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str = ""
+    owner_uid: str = ""
+    deleting: bool = False
+    created: datetime | None = None
+    phase: str = ""
+    conditions: tuple[GroupCondition, ...] = ()
+    constrained: bool = False
+    job_name: str = ""
+
+    def newest(self, kind: str, status: str) -> str:
+        """Return the message of the newest condition of a type and status; "" without one."""
+        found = [c for c in self.conditions if (c.type, c.status) == (kind, status)]
+        dated = sorted(found, key=lambda c: c.since.timestamp() if c.since else 0.0)
+        return dated[-1].message if dated else ""
+
+
+def group_parser(resource: Resource) -> Callable[[Mapping[str, Any]], GroupView]:
+    """Return what makes views of the PodGroups of one API."""
+    return partial(parse_group, resource)
+
+
+def parse_group(resource: Resource, group: Mapping[str, Any]) -> GroupView:
+    """Return the view of a PodGroup's JSON; what has another shape than expected is left out."""
+    metadata = group.get("metadata") or {}
+    owners = [o for o in metadata.get("ownerReferences") or [] if o.get("controller")]
+    spec, status = _mapping(group.get("spec")), _mapping(group.get("status"))
+    return GroupView(
+        resource=resource,
+        namespace=metadata.get("namespace", ""),
+        name=metadata.get("name", ""),
+        uid=metadata.get("uid", ""),
+        resource_version=metadata.get("resourceVersion", ""),
+        owner_uid=owners[0].get("uid", "") if owners else "",
+        deleting="deletionTimestamp" in metadata,
+        created=parse_time(metadata.get("creationTimestamp")),
+        phase=str(status.get("phase") or ""),
+        conditions=tuple(_parse_condition(c) for c in _objects(status.get("conditions"))),
+        constrained=bool(spec.get("schedulingConstraints")),
+        job_name=(metadata.get("labels") or {}).get(JOB_NAME_LABEL, ""),
+    )
+
+
+def let_in(group: Mapping[str, Any]) -> GroupView:
+    """Return the view of a PodGroup that was just built, as if its scheduler had admitted it."""
+    return parse_group(resource_of(group), {**group, "status": {"phase": "Inqueue"}})
+
+
+def _parse_condition(condition: Mapping[str, Any]) -> GroupCondition:
+    kind, status, message = (str(condition.get(k) or "") for k in ("type", "status", "message"))
+    since = condition.get("lastTransitionTime")
+    moment = parse_time(since) if isinstance(since, str) else None
+    return GroupCondition(kind, status, message, moment)
+
+
+def _objects(items: Any) -> list[Mapping[str, Any]]:
+    return [i for i in items if isinstance(i, Mapping)] if isinstance(items, list) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
