@@ -14,8 +14,9 @@ API_PORT = 6443
 ETCD_PORT = 2379
 ETCD_PEER_PORT = 2380
 
-# Native gang scheduling: the PodGroup API and the scheduler that honours it.
-_GANG_GATES = "GenericWorkload=true"
+# Native gang scheduling: the PodGroup API and the scheduler that honours it, and gangs that stay
+# in one domain of a node label.  The scheduler's plugins for it come with the gate.
+GANG_GATES = "GenericWorkload=true,TopologyAwareWorkloadScheduling=true"
 _GANG_APIS = "scheduling.k8s.io/v1beta1=true,scheduling.k8s.io/v1alpha3=true"
 
 
@@ -32,6 +33,7 @@ class ControlPlaneSettings:
         service_subnet: addresses of Services.
         pod_subnet: addresses of pods.
         controllers: whether kube-controller-manager and kube-scheduler run.
+        feature_gates: of the API server, the scheduler and the controllers.
         advertised: whether the Service kubernetes.default leads to `address`;
             Kubernetes refuses that for a loopback address.
     """
@@ -43,6 +45,7 @@ class ControlPlaneSettings:
     service_subnet: IPv4Network
     pod_subnet: IPv4Network
     controllers: bool = True
+    feature_gates: str = GANG_GATES
     advertised: bool = True
 
     @property
@@ -93,7 +96,7 @@ def build_commands(
         commands["kube-scheduler"] = [
             str(binaries["kube-scheduler"]),
             f"--config={settings.scheduler_config}",
-            f"--feature-gates={_GANG_GATES}",
+            f"--feature-gates={settings.feature_gates}",
             f"--bind-address={settings.private_address}",
         ]
     return commands
@@ -150,7 +153,7 @@ def _api_server(settings: ControlPlaneSettings, keys: ControlPlaneKeys) -> list[
         # Nothing forwards Service addresses where the API server runs, so
         # webhooks and aggregated APIs are called at their pods.
         "--enable-aggregator-routing=true",
-        f"--feature-gates={_GANG_GATES}",
+        f"--feature-gates={settings.feature_gates}",
         f"--runtime-config={_GANG_APIS}",
         "--profiling=false",
     ]
@@ -175,5 +178,5 @@ def _controller_manager(settings: ControlPlaneSettings, keys: ControlPlaneKeys) 
         "--leader-elect=false",
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
-        f"--feature-gates={_GANG_GATES}",
+        f"--feature-gates={settings.feature_gates}",
     ]

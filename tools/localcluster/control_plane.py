@@ -16,7 +16,7 @@ from typing import Self
 from localcluster.binaries import CONTROL_PLANE, find_binaries
 from localcluster.bootstrap import is_api_ready, write_files
 from localcluster.certificates import make_authority
-from localcluster.components import ControlPlaneSettings, build_commands
+from localcluster.components import GANG_GATES, ControlPlaneSettings, build_commands
 from localcluster.errors import ClusterError
 from localcluster.fake_nodes import build_fake_nodes, build_kwok_command
 from localcluster.folders import state_folder
@@ -39,7 +39,9 @@ class ControlPlane:
             `kube-controller-manager`, `kube-scheduler`, `kwok`).
     """
 
-    def __init__(self, *, controllers: bool = False, fake_nodes: int = 0) -> None:
+    def __init__(
+        self, *, controllers: bool = False, fake_nodes: int = 0, feature_gates: str = GANG_GATES
+    ) -> None:
         """Describe a control plane; nothing starts yet.
 
         Args:
@@ -48,6 +50,7 @@ class ControlPlane:
                 pods need no ServiceAccount and stay Pending.
             fake_nodes: also run kwok with this many nodes of 8 Ascend910
                 each, whose pods turn Running; brings the controllers along.
+            feature_gates: Name=true,...; by default those of native gangs.
         """
         random_part = random.randrange(1 << 22)  # noqa: S311 (no secret)
         name = f"{os.getpid()}-{random_part}"
@@ -64,6 +67,7 @@ class ControlPlane:
             service_subnet=IPv4Network("10.96.0.0/16"),
             pod_subnet=IPv4Network("10.128.0.0/12"),
             controllers=controllers or fake_nodes > 0,
+            feature_gates=feature_gates,
             advertised=False,
         )
         self.kubeconfig = folder / "kubeconfig"

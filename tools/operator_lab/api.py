@@ -17,6 +17,10 @@ MERGE_PATCH = "application/merge-patch+json"
 GROUPS = {
     "efficientnetjobs": "/apis/efficientnet.dev/v1alpha1",
     "podgroups": "/apis/scheduling.k8s.io/v1beta1",
+    "podgroups.scheduling.volcano.sh": "/apis/scheduling.volcano.sh/v1beta1",
+    "podgroups.scheduling.x-k8s.io": "/apis/scheduling.x-k8s.io/v1alpha1",
+    "workloads": "/apis/kueue.x-k8s.io/v1beta2",
+    "resourceflavors": "/apis/kueue.x-k8s.io/v1beta2",
 }
 CORE = "/api/v1"
 
@@ -85,6 +89,12 @@ class Api:
         """Merge-patch an object; return it as stored."""
         return self._request("PATCH", _path(resource, namespace, name, subresource), body)
 
+    def bind(self, namespace: str, pod: str, node: str) -> None:
+        """Give a pod its node, as a scheduler does."""
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
+        body = {"metadata": {"name": pod}, "target": target}
+        self._request("POST", _path("pods", namespace, pod, "binding"), body)
+
     def delete(self, resource: str, namespace: str, name: str = "") -> None:
         """Delete one object, or all of a namespace."""
         self._request("DELETE", _path(resource, namespace, name))
@@ -120,5 +130,6 @@ class Api:
 
 def _path(resource: str, namespace: str, name: str = "", subresource: str = "") -> str:
     scope = f"namespaces/{namespace}" if namespace else ""
-    parts = (GROUPS.get(resource, CORE), scope, resource, name, subresource)
+    plural = resource.partition(".")[0]
+    parts = (GROUPS.get(resource, CORE), scope, plural, name, subresource)
     return "/".join(part for part in parts if part)
