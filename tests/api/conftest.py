@@ -10,7 +10,8 @@
 Both give ``.kubeconfig`` (a path), ``.url``, ``.kubectl("get", "pods")``,
 ``.kubectl.get(...)`` (JSON), ``.kubectl.apply(*objects)``, and
 ``.kill("kube-apiserver")`` / ``.restart("kube-apiserver")``.  Tests share them:
-work in a namespace of your own.
+work in a namespace of your own. Tests that install CRDs have a cluster of their own
+(operator/gangs).
 """
 
 from collections.abc import Iterator

@@ -10,6 +10,7 @@ CHART = Path(__file__).parents[2] / "charts/efficientnet-operator"
 FULL = "efficientnet-operator"
 CRD = ("CustomResourceDefinition", "efficientnetjobs.efficientnet.dev")
 NODES = {("ClusterRole", f"{FULL}-nodes"), ("ClusterRoleBinding", f"{FULL}-nodes")}
+FLAVORS = {("ClusterRole", f"{FULL}-flavors"), ("ClusterRoleBinding", f"{FULL}-flavors")}
 PEOPLE = {("ClusterRole", f"{FULL}-view"), ("ClusterRole", f"{FULL}-edit")}
 EVERYWHERE = {("ClusterRole", FULL), ("ClusterRoleBinding", FULL)}
 ACCOUNT = {("ServiceAccount", FULL)}
@@ -36,6 +37,7 @@ RENDERED = {
     "without the CRD": (("--set", "crd.enabled=false"), ALL - {CRD}),
     "without node access": (("--set", "nodeAccess.enabled=false"), ALL - NODES),
     "without roles for people": (("--set", "userRoles.enabled=false"), ALL - PEOPLE),
+    "with Kueue": (("--set", "kueue.enabled=true"), ALL | FLAVORS),
     "with an account that exists": (EXISTING, ALL - ACCOUNT),
     "two namespaces get a Role each": (
         ("--set", "watchNamespaces={a,b}"),

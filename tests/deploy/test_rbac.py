@@ -18,6 +18,8 @@ METHODS = {"get", "create", "merge_patch", "apply", "delete", "list_all", "watch
 GROUPS = tuple(sorted({r.group for r in POD_GROUPS}))
 CHILDREN = ("/pods", "/configmaps", *(f"{group}/podgroups" for group in GROUPS))
 JOBS = "efficientnet.dev/efficientnetjobs"
+WORKLOADS = "kueue.x-k8s.io/workloads"
+FLAVORS = {("get", "kueue.x-k8s.io/resourceflavors")}
 LEASES = "coordination.k8s.io/leases"
 
 CALLS = {
@@ -32,11 +34,16 @@ CALLS = {
     ("kube/execute.py", "_delete", "delete"): {("delete", kind) for kind in CHILDREN},
     ("kube/execute.py", "_delete_job", "delete"): {("delete", JOBS)},
     ("kube/execute.py", "_tell", "create"): {("create", "/events")},
+    ("kube/execute.py", "_report", "merge_patch"): set(),  # Kueue's, below
+    ("kube/flavors.py", "read", "get"): set(),
     ("kube/lease.py", "_read", "get"): {("get", LEASES)},
     ("kube/lease.py", "_take", "create"): {("create", LEASES)},
     ("kube/lease.py", "_replace", "request"): {("update", LEASES)},
     ("kube/observe.py", "_ask_node", "get"): {("get", "/nodes")},
 }
+VERBS = ("list", "watch", "get", "create", "patch", "delete")
+KUEUE = {(verb, WORKLOADS) for verb in VERBS} | {("patch", f"{WORKLOADS}/status")}
+"""With Kueue its Workloads are children like the others, and it is told how jobs stand."""
 KOPF = {("list", JOBS), ("watch", JOBS)}
 OWNER_REFERENCES = {("update", f"{JOBS}/finalizers")}
 NODES = {("get", "/nodes")}
@@ -80,6 +87,10 @@ EVERYWHERE = {f"ClusterRole/{FULL}": OF_JOBS} | BESIDE
 GRANTED = {
     "all namespaces": ((), EVERYWHERE | {f"ClusterRole/{FULL}-nodes": NODES}),
     "all namespaces, but no nodes": (("--set", "nodeAccess.enabled=false"), EVERYWHERE),
+    "all namespaces, and Kueue": (
+        ("--set", "kueue.enabled=true,nodeAccess.enabled=false"),
+        {f"ClusterRole/{FULL}": OF_JOBS | KUEUE, f"ClusterRole/{FULL}-flavors": FLAVORS} | BESIDE,
+    ),
     "two namespaces": (
         ("--set", "watchNamespaces={a,b}"),
         BESIDE

@@ -99,6 +99,7 @@ REASON_ARGUMENT = {
     "clear": 1,
     "Violation": 0,
     "Refusal": 0,
+    "Hold": 0,
     "Event": 1,
     "fail_job": 2,
     "finish_job": 2,

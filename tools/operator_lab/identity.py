@@ -4,12 +4,14 @@ Under the administrator's identity a right that the shipped role lacks would
 never be missed.
 """
 
+import subprocess
 from pathlib import Path
 
 import yaml
 from localcluster.control_plane import ControlPlane
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
 NAME, NAMESPACE = "efficientnet-operator", "efficientnet-system"
 TOKEN_LIFE = "6h"  # noqa: S105 (no secret: longer than any test run)
 
@@ -21,6 +23,19 @@ def install(cluster: ControlPlane) -> None:
     cluster.kubectl("apply", "--server-side", *files)
     crd = "crd/efficientnetjobs.efficientnet.dev"
     cluster.kubectl("wait", "--for=condition=Established", crd, "--timeout=30s")
+
+
+def grant_kueue(cluster: ControlPlane) -> None:
+    """Grant the rights that the chart adds with ``kueue.enabled``."""
+    helm = subprocess.run(
+        [ROOT / "tools/binaries.sh", "path", "helm"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    command = [helm, "template", NAME, ROOT / "charts/efficientnet-operator"]
+    command += ["--namespace", NAMESPACE, "--set", "kueue.enabled=true"]
+    for template in ("operator-role", "kueue-access"):
+        command += ["--show-only", f"templates/{template}.yaml"]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    cluster.kubectl.apply(*(d for d in yaml.safe_load_all(rendered) if d))
 
 
 def write_operator_kubeconfig(cluster: ControlPlane, path: Path) -> Path:

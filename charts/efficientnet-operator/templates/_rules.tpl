@@ -24,4 +24,12 @@ rules:
   - apiGroups: [scheduling.k8s.io, scheduling.volcano.sh, scheduling.x-k8s.io]
     resources: [podgroups]
     verbs: [get, list, watch, create, delete]
+  {{- if .Values.kueue.enabled }}
+  - apiGroups: [kueue.x-k8s.io]
+    resources: [workloads]
+    verbs: [get, list, watch, create, patch, delete]
+  - apiGroups: [kueue.x-k8s.io]
+    resources: [workloads/status]
+    verbs: [patch]
+  {{- end }}
 {{- end }}

@@ -54,6 +54,11 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="of several operators only the holder of this Lease writes (default: no other runs)",
     )
     run.add_argument(
+        "--kueue",
+        action="store_true",
+        help="hold jobs with the label kueue.x-k8s.io/queue-name until Kueue admits them",
+    )
+    run.add_argument(
         "--port", type=int, default=defaults.port, help="of /healthz, /readyz and /metrics"
     )
     run.add_argument(
@@ -87,6 +92,7 @@ def run_operator(arguments: argparse.Namespace) -> int:
         Settings(
             namespaces=tuple(arguments.namespace),
             lease=arguments.lease,
+            kueue=arguments.kueue,
             port=arguments.port,
             progress_interval_s=arguments.progress_interval,
             kubeconfig=arguments.kubeconfig,

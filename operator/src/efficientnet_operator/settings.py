@@ -12,6 +12,7 @@ class Settings:
     Attributes:
         namespaces: which it looks after; empty is all of them.
         lease: namespace and name of the Lease that the one who writes holds; None: no other runs.
+        kueue: whether jobs with a queue label wait for Kueue's admission.
         port: where /healthz, /readyz and /metrics are served.
         progress_interval_s: seconds between two looks at a job's progress.
         kubeconfig: file that says how to reach the cluster; None is in-cluster, or the default.
@@ -21,6 +22,7 @@ class Settings:
 
     namespaces: tuple[str, ...] = ()
     lease: tuple[str, str] | None = None
+    kueue: bool = False
     port: int = 8080
     progress_interval_s: float = 5.0
     kubeconfig: str | None = None

@@ -263,7 +263,7 @@ class Cluster:
 
 def is_empty(plan):
     """Tell whether a plan changes nothing."""
-    writes = (plan.deletes, plan.creates, plan.pods, plan.patches, plan.events)
+    writes = (plan.deletes, plan.creates, plan.pods, plan.patches, plan.events, plan.reports)
     return plan.status is None and not any(writes)
 
 

@@ -56,6 +56,7 @@ class Draft:
     pods: list[dict[str, Any]] = field(default_factory=list)
     patches: list[Patch] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    reports: list[Patch] = field(default_factory=list)
     requeue_s: float | None = None
     poll_progress: bool = False
     ask_all: bool = False
@@ -193,6 +194,7 @@ class Draft:
             pods=tuple(self.pods),
             patches=tuple(self.patches),
             events=(*self.events, *self._condition_events()),
+            reports=tuple(self.reports),
             requeue_s=self.requeue_s,
             poll_progress=self.poll_progress,
             ask_all=self.ask_all,

@@ -2,7 +2,7 @@
 
 Status first where the attempt or a terminal state changes (it must be known
 before anything is done about it), then deletes, creates, updates and patches,
-other status, events; last, the job itself.
+other status, events, reports; last, the job itself.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Patch:
     resource: Resource
     name: str
     body: dict[str, Any]
+    subresource: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Plan:
         pods: pods to create, in parallel, after ``creates``.
         patches: in order; the ConfigMap's stands before the nudges that refresh it.
         events: transitions to tell of.
+        reports: patches of what others read of the job; after all that the job itself needs.
         requeue_s: look again after so many seconds even if nothing happens.
         poll_progress: ask rank 0 how far it is.
         ask_all: ask every rank how far it is.
@@ -67,6 +69,7 @@ class Plan:
     pods: tuple[dict[str, Any], ...] = ()
     patches: tuple[Patch, ...] = ()
     events: tuple[Event, ...] = ()
+    reports: tuple[Patch, ...] = ()
     requeue_s: float | None = None
     poll_progress: bool = False
     ask_all: bool = False

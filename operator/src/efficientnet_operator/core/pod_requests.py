@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from efficientnet_operator.core.shapes import objects
+
 QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
 SUFFIXES = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 BINARY = {f"{letter}i": 10 * (power + 1) for power, letter in enumerate("KMGTPE")}
@@ -45,9 +47,9 @@ def parse_quantity(text: Any) -> Decimal | None:
 
 
 def _request(spec: Mapping[str, Any]) -> Amounts:
-    running = _add(_of_container(c) for c in _objects(spec.get("containers")))
+    running = _add(_of_container(c) for c in objects(spec.get("containers")))
     highest: Amounts = {}
-    for container in _objects(spec.get("initContainers")):
+    for container in objects(spec.get("initContainers")):
         own = _of_container(container)
         if container.get("restartPolicy") == "Always":
             running = _add([running, own])
@@ -66,10 +68,6 @@ def _amounts(quantities: Any) -> Amounts:
     items = quantities.items() if isinstance(quantities, Mapping) else ()
     parsed = {name: parse_quantity(text) for name, text in items}
     return {name: amount for name, amount in parsed.items() if amount is not None}
-
-
-def _objects(items: Any) -> list[Mapping[str, Any]]:
-    return [i for i in items if isinstance(i, Mapping)] if isinstance(items, list) else []
 
 
 def _add(parts: Iterable[Amounts]) -> Amounts:

@@ -22,6 +22,7 @@ from efficientnet_operator.core.stages.limiting import (
     limit_silence,
 )
 from efficientnet_operator.core.stages.publishing import publish_table
+from efficientnet_operator.core.stages.queueing import report_to_kueue
 from efficientnet_operator.core.stages.running import watch_running
 from efficientnet_operator.core.stages.scheduling import watch_scheduling
 from efficientnet_operator.core.stages.suspending import suspend
@@ -63,6 +64,7 @@ def reconcile(view: View, now: datetime) -> Plan:
             limit_pending_time(draft)
     if draft.finished:
         clean_up(draft)
+    report_to_kueue(draft)
     return draft.to_plan()
 
 

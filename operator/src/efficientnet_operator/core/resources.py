@@ -61,7 +61,19 @@ VOLCANO_GROUP = Resource("scheduling.volcano.sh/v1beta1", "PodGroup", "podgroups
 COSCHEDULING_GROUP = Resource("scheduling.x-k8s.io/v1alpha1", "PodGroup", "podgroups")
 POD_GROUPS = (*NATIVE_GROUPS, VOLCANO_GROUP, COSCHEDULING_GROUP)
 
-_CREATED = {(r.api_version, r.kind): r for r in (POD, CONFIG_MAP, *POD_GROUPS)}
+WORKLOADS = (
+    Resource("kueue.x-k8s.io/v1beta2", "Workload", "workloads"),
+    Resource("kueue.x-k8s.io/v1beta1", "Workload", "workloads"),
+)
+"""Kueue's, newest first."""
+
+
+def flavor_of(workload: Resource) -> Resource:
+    """Return where the ResourceFlavors live that Workloads of one version name."""
+    return Resource(workload.api_version, "ResourceFlavor", "resourceflavors")
+
+
+_CREATED = {(r.api_version, r.kind): r for r in (POD, CONFIG_MAP, *POD_GROUPS, *WORKLOADS)}
 
 
 def resource_of(document: Mapping[str, Any]) -> Resource:

@@ -13,6 +13,7 @@ from efficientnet_operator.api.spec import EfficientNetJob
 from efficientnet_operator.core.allocations import NodeFacts
 from efficientnet_operator.core.config_maps import ConfigMapView
 from efficientnet_operator.core.gang.group_view import GroupView
+from efficientnet_operator.core.kueue.workload_view import Queueing
 from efficientnet_operator.core.pod_view import PodView
 from efficientnet_operator.core.progress import RankReport
 from efficientnet_operator.core.resources import Resource
@@ -41,6 +42,7 @@ class View:
         pods: all pods that carry the job's name as label, of any job UID and attempt.
         config_maps: the job's rank table ConfigMaps by name.
         groups: the PodGroups of this very job, of any attempt and scheduler.
+        kueue: what is known of it at Kueue; None where the operator does not work with it.
         absent: optional APIs that cannot be used, and why: NOT_SERVED or FORBIDDEN.
         nodes: facts of the nodes that the pods are on, by node name.
         node_source: why facts of nodes are missing; "" where they can be read.
@@ -54,6 +56,7 @@ class View:
     pods: tuple[PodView, ...] = ()
     config_maps: Mapping[str, ConfigMapView] = field(default_factory=dict)
     groups: tuple[GroupView, ...] = ()
+    kueue: Queueing | None = None
     absent: Mapping[Resource, str] = field(default_factory=dict)
     nodes: Mapping[str, NodeFacts] = field(default_factory=dict)
     node_source: str = ""

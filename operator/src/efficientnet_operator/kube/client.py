@@ -87,9 +87,12 @@ class KubeClient:
         """Create an object; return it as stored."""
         return await self.request("POST", path, body=body)
 
-    async def merge_patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def merge_patch(
+        self, path: str, body: Mapping[str, Any], field_manager: str = ""
+    ) -> dict[str, Any]:
         """Merge-patch an object; return it as stored."""
-        return await self.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        query = {"fieldManager": field_manager}
+        return await self.request("PATCH", path, query=query, body=body, content_type=MERGE_PATCH)
 
     async def apply(
         self, path: str, body: Mapping[str, Any], field_manager: str

@@ -51,7 +51,7 @@ class Controller:
         self._client = client
         self._settings = settings
         self._queue = WorkQueue()
-        self._memory = Memory.create(self._queue)
+        self._memory = Memory.create(self._queue, kueue=settings.kueue)
         self._executor = Executor(client, self._memory)
         self._progress = ProgressWatch(self._memory, self._queue, settings.progress_interval_s)
         self._tasks: set[asyncio.Task[Any]] = set()

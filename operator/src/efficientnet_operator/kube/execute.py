@@ -1,7 +1,7 @@
 """Carry out a plan: the only writer.
 
 In this order: status where it comes first; deletes; creates; patches; other
-status; events. A status that someone else wrote meanwhile (409) stops the
+status; events; reports. A status that someone else wrote meanwhile (409) stops the
 plan: it was made on a view that is no longer true.
 """
 
@@ -73,6 +73,7 @@ class Executor:
         if not plan.status_first:
             await self._apply_status(plan, job)
         await self._all(self._tell, plan.events, job)
+        await self._all(self._report, plan.reports, job)
         if plan.delete_job:
             await self._delete_job(job)
 
@@ -191,7 +192,8 @@ class Executor:
         owner: Mapping[str, Any] = next(
             (o for o in metadata.get("ownerReferences") or [] if o.get("controller")), {}
         )
-        wanted = document["metadata"]["labels"][ATTEMPT_LABEL]
+        # What belongs to the job, not to an attempt, has no such label on either side.
+        wanted = document["metadata"]["labels"].get(ATTEMPT_LABEL)
         if owner.get("uid") == job.uid and labels.get(ATTEMPT_LABEL) == wanted:
             self._memory.caches[resource].put(existing)
             return "deletionTimestamp" not in metadata  # one on its way out is waited for
@@ -224,6 +226,17 @@ class Executor:
                 # What follows would tell of a table that is not there.
                 raise StaleViewError(f"ConfigMap {patch.name} is gone") from error
             return  # its deletion is on the way and will be judged
+        self._memory.caches[patch.resource].put(stored)
+
+    async def _report(self, patch: Patch, job: JobRef) -> None:
+        path = patch.resource.path(job.namespace, patch.name, patch.subresource)
+        try:
+            stored = await self._client.merge_patch(path, patch.body, FIELD_MANAGER)
+        except ApiError as error:
+            # Gone, or changed by its other writers: the watch brings it, and another turn with it.
+            if error.status not in {NOT_FOUND, CONFLICT}:
+                raise
+            return
         self._memory.caches[patch.resource].put(stored)
 
     async def _tell(self, event: Event, job: JobRef) -> None:

@@ -24,6 +24,11 @@ from efficientnet_operator.core.allocations import (
 )
 from efficientnet_operator.core.config_maps import ConfigMapView, parse_config_map
 from efficientnet_operator.core.gang.group_view import GroupView, group_parser
+from efficientnet_operator.core.kueue.workload_view import (
+    Queueing,
+    WorkloadView,
+    workload_parser,
+)
 from efficientnet_operator.core.pod_view import PodView, parse_pod
 from efficientnet_operator.core.progress import RankReport
 from efficientnet_operator.core.resources import (
@@ -31,11 +36,14 @@ from efficientnet_operator.core.resources import (
     NODE,
     POD,
     POD_GROUPS,
+    WORKLOADS,
     Resource,
+    flavor_of,
 )
 from efficientnet_operator.core.view import FORBIDDEN, NOT_SERVED, Refusal, View
 from efficientnet_operator.kube.cache import ChildCache
 from efficientnet_operator.kube.client import ApiError, KubeClient
+from efficientnet_operator.kube.flavors import FlavorReader
 from efficientnet_operator.kube.queue import Key, WorkQueue
 
 NODE_FACTS_S = 30.0
@@ -64,6 +72,7 @@ class Memory:
     pods: ChildCache[PodView]
     config_maps: ChildCache[ConfigMapView]
     groups: Mapping[Resource, ChildCache[GroupView]]
+    workloads: Mapping[Resource, ChildCache[WorkloadView]] = field(default_factory=dict)
     jobs: dict[Key, dict[str, Any]] = field(default_factory=dict)
     refusals: dict[Key, dict[str, tuple[Refusal, float]]] = field(default_factory=dict)
     progress: dict[Key, tuple[int, RankReport]] = field(default_factory=dict)
@@ -74,24 +83,34 @@ class Memory:
         default_factory=lambda: asyncio.Semaphore(NODES_AT_ONCE)
     )
     _node_source: str = ""
+    _flavors: FlavorReader = field(default_factory=FlavorReader)
     caches: dict[Resource, ChildCache[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.caches = {POD: self.pods, CONFIG_MAP: self.config_maps, **self.groups}
+        self.caches = {
+            POD: self.pods,
+            CONFIG_MAP: self.config_maps,
+            **self.groups,
+            **self.workloads,
+        }
 
     @classmethod
-    def create(cls, queue: WorkQueue) -> Memory:
-        """Return an empty memory whose caches enqueue into ``queue``."""
+    def create(cls, queue: WorkQueue, *, kueue: bool = False) -> Memory:
+        """Return an empty memory whose caches enqueue into ``queue``, Kueue's too if wanted."""
         return cls(
             pods=ChildCache("pods", parse_pod, queue.add),
             config_maps=ChildCache("configmaps", parse_config_map, queue.add),
             groups={r: ChildCache(r.full_name, group_parser(r), queue.add) for r in POD_GROUPS},
+            workloads={
+                r: ChildCache(r.full_name, workload_parser(r), queue.add)
+                for r in (WORKLOADS if kueue else ())
+            },
         )
 
     @property
     def optional(self) -> frozenset[Resource]:
         """The APIs that may be missing, or closed to us."""
-        return frozenset(self.groups)
+        return frozenset({*self.groups, *self.workloads})
 
     @property
     def synced(self) -> bool:
@@ -143,6 +162,7 @@ class Memory:
                 for group in cache.of_job(key)
                 if group.owner_uid == job.metadata.uid
             ),
+            kueue=await self._queueing(key, job, status, client),
             absent=self._absent_for(key),
             nodes=await self._node_facts(_nodes_to_ask(job, status, pods), client),
             node_source=self._node_source,
@@ -150,6 +170,22 @@ class Memory:
             progress=progress if polled == attempt else None,
             survey=survey if surveyed == attempt else None,
         )
+
+    async def _queueing(
+        self, key: Key, job: EfficientNetJob, status: Mapping[str, Any], client: KubeClient
+    ) -> Queueing | None:
+        """Return what is known of a job at Kueue; flavors only while pods are still to be made."""
+        if not self.workloads:
+            return None
+        known = (w for cache in self.workloads.values() for w in cache.of_job(key))
+        workload = next((w for w in known if w.owner_uid == job.metadata.uid), None)
+        created = {c.get("type"): c.get("status") for c in status.get("conditions") or []}
+        if workload is None or created.get("Created") == "True":
+            return Queueing(workload)
+        flavors, source = await self._flavors.read(
+            flavor_of(workload.resource), workload.flavors, client
+        )
+        return Queueing(workload, flavors, source)
 
     def _absent_for(self, key: Key) -> dict[Resource, str]:
         answers = {r: self.caches[r].absence(key[0]) for r in self.optional}

@@ -1,16 +1,22 @@
 """A cluster of its own for gangs and queues: four servers in two racks, and room for their CRDs.
 
 CRDs are cluster-wide, so that other tests would see them come and go. The
-fixtures `operator` and `lab` are those of the folder above, on this cluster.
+fixtures `operator` and `lab` are those of the folder above, on this cluster;
+the operator is started with `--kueue`.
+
+- ``schedulers``: the CRDs of Volcano, Coscheduling and Kueue are installed here.
+- ``alone``: makes a bare API server with an operator of its own, for tests that
+  need other gates, or see an API come.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from localcluster.control_plane import ControlPlane
 from operator_lab.api import Api
-from operator_lab.identity import install, write_operator_kubeconfig
+from operator_lab.identity import grant_kueue, install, write_operator_kubeconfig
 from operator_lab.process import OperatorProcess
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
@@ -18,13 +24,33 @@ RACKS = {"fake0": "a", "fake1": "a", "fake2": "b", "fake3": "b"}
 RACK = "example.com/rack"
 
 
+def install_crds(cluster: ControlPlane) -> None:
+    """Install the CRDs of all schedulers and wait until they are served."""
+    cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
+    cluster.kubectl("wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
+
+
+def start_operator(cluster: ControlPlane, folder: Path) -> OperatorProcess:
+    install(cluster)
+    grant_kueue(cluster)
+    kubeconfig = write_operator_kubeconfig(cluster, folder / "kubeconfig")
+    flags = ("--progress-interval=1", "--kueue")
+    operator = OperatorProcess(kubeconfig, folder / "operator.log", *flags)
+    operator.start()
+    return operator
+
+
 @pytest.fixture(scope="session")
 def racks() -> Iterator[ControlPlane]:
     with ControlPlane(fake_nodes=len(RACKS)) as started:
         for node, rack in RACKS.items():
             started.kubectl("label", "node", node, f"{RACK}={rack}")
-        install(started)
         yield started
+
+
+@pytest.fixture(scope="session")
+def schedulers(racks) -> None:
+    install_crds(racks)
 
 
 @pytest.fixture(scope="session")
@@ -34,22 +60,19 @@ def api(racks) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="session")
-def shared_operator(api, racks, tmp_path_factory) -> Iterator[OperatorProcess]:
-    folder = tmp_path_factory.mktemp("operator-of-gangs")
-    kubeconfig = write_operator_kubeconfig(racks, folder / "kubeconfig")
-    operator = OperatorProcess(kubeconfig, folder / "operator.log", "--progress-interval=1")
-    operator.start()
+def shared_operator(api, racks, schedulers, tmp_path_factory) -> Iterator[OperatorProcess]:
+    operator = start_operator(racks, tmp_path_factory.mktemp("operator-of-gangs"))
     yield operator
     operator.kill()
 
 
-@pytest.fixture(scope="session")
-def install_crds(racks) -> Callable[..., None]:
-    """Install CRDs by the names of their files."""
+@pytest.fixture
+def alone(tmp_path) -> Iterator[Callable[..., tuple[ControlPlane, Api]]]:
+    with ExitStack() as stack:
 
-    def install_named(*names: str) -> None:
-        files = [argument for name in names for argument in ("-f", str(CRDS / f"{name}.yaml"))]
-        racks.kubectl("apply", "--server-side", *files)
-        racks.kubectl("wait", "--for=condition=Established", *files, "--timeout=30s")
+        def start(**settings: str) -> tuple[ControlPlane, Api]:
+            cluster = stack.enter_context(ControlPlane(**settings))
+            stack.callback(start_operator(cluster, tmp_path).kill)
+            return cluster, stack.enter_context(Api(cluster.kubeconfig))
 
-    return install_named
+        yield start

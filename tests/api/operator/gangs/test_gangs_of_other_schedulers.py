@@ -1,21 +1,12 @@
 """Gangs of Volcano and Coscheduling, by the schemas of their PodGroups.
 
 Neither scheduler runs here: what Volcano would write and bind is written and
-bound by the test. The first test finds a cluster without the CRDs and installs
-them; the others find them there.
+bound by the test.
 """
-
-import pytest
 
 VOLCANO = "podgroups.scheduling.volcano.sh"
 COSCHEDULING = "podgroups.scheduling.x-k8s.io"
 RACK = "example.com/rack"
-LOOKS_AGAIN_S = 90  # a missing API is looked for each minute
-
-
-@pytest.fixture(scope="session")
-def schedulers(install_crds):
-    install_crds("volcano-podgroups", "coscheduling-podgroups")
 
 
 def say(lab, phase, *conditions, group="digits-1"):
@@ -27,23 +18,6 @@ def say(lab, phase, *conditions, group="digits-1"):
     lab.api.patch(VOLCANO, lab.namespace, group, body)
 
 
-def test_a_gang_starts_by_itself_when_its_api_comes(lab, request):
-    volcano = lab.job("v", npus=2, scheduling={"gang": "Volcano"})
-    coscheduling = lab.job("c", npus=2, scheduling={"gang": "Coscheduling"})
-    words = volcano.wait_condition("Created", "False", "GangApiMissing")
-    assert "podgroups of scheduling.volcano.sh/v1beta1" in words
-    assert "install Volcano" in words
-    words = coscheduling.wait_condition("Created", "False", "GangApiMissing")
-    assert "scheduler-plugins" in words
-    assert volcano.pods() == coscheduling.pods() == []
-    lab.wait_event(volcano, "GangApiMissing", "Warning")
-    request.getfixturevalue("schedulers")
-    volcano.wait_condition("Created", "False", "WaitingForGang", deadline_s=LOOKS_AGAIN_S)
-    coscheduling.wait_condition("Created", "True", "PodsCreated", deadline_s=LOOKS_AGAIN_S)
-    coscheduling.run()
-
-
-@pytest.mark.usefixtures("schedulers")
 def test_volcanos_group_is_queued_first_and_its_pods_are_made_when_it_is_admitted(lab):
     scheduling = {"gang": "Volcano", "queue": "research", "npusPerHost": 2, "topologyKey": RACK}
     container = {"name": "trainer", "resources": {"requests": {"cpu": "500m"}}}
@@ -81,7 +55,6 @@ def test_volcanos_group_is_queued_first_and_its_pods_are_made_when_it_is_admitte
     assert job.table()["server_count"] == "2"
 
 
-@pytest.mark.usefixtures("schedulers")
 def test_each_attempt_of_a_volcano_gang_has_a_group_of_its_own(lab):
     job = lab.job(npus=1, scheduling={"gang": "Volcano"})
     job.wait_condition("Created", "False", "WaitingForGang")
@@ -98,7 +71,6 @@ def test_each_attempt_of_a_volcano_gang_has_a_group_of_its_own(lab):
     assert groups == ["digits-2"]
 
 
-@pytest.mark.usefixtures("schedulers")
 def test_a_coscheduling_gang_names_its_group_and_waits_in_its_pods_words(lab):
     job = lab.job(npus=64, npusPerPod=8, scheduling={"gang": "Coscheduling", "topologyKey": RACK})
     # The default scheduler, which has no such plugin here, stands for the one that has.

@@ -1,11 +1,7 @@
 """Native gangs on the real scheduler: in one rack, in its words, or without the gate for racks."""
 
 import pytest
-from localcluster.control_plane import ControlPlane
-from operator_lab.api import Api
-from operator_lab.identity import install, write_operator_kubeconfig
 from operator_lab.job import Job
-from operator_lab.process import OperatorProcess
 from operator_lab.waiting import wait_until
 
 RACK = "example.com/rack"
@@ -76,18 +72,9 @@ def test_a_gang_that_comes_back_from_a_suspension_is_a_gang_again(lab):
     assert job.status["attempt"] == 1
 
 
-def test_where_the_gate_for_racks_is_off_the_condition_names_it(tmp_path):
-    with ControlPlane(feature_gates="GenericWorkload=true") as plain:
-        install(plain)
-        kubeconfig = write_operator_kubeconfig(plain, tmp_path / "kubeconfig")
-        operator = OperatorProcess(kubeconfig, tmp_path / "operator.log")
-        operator.start()
-        try:
-            with Api(plain.kubeconfig) as api:
-                spec = {"npus": 2, "scheduling": IN_ONE_RACK}
-                job = Job(api, "default", "digits", spec).create()
-                words = job.wait_condition("Created", "False", "TopologyGateOff")
-                assert "TopologyAwareWorkloadScheduling" in words
-                assert job.pods() == []
-        finally:
-            operator.kill()
+def test_where_the_gate_for_racks_is_off_the_condition_names_it(alone):
+    _, api = alone(feature_gates="GenericWorkload=true")
+    job = Job(api, "default", "digits", {"npus": 2, "scheduling": IN_ONE_RACK}).create()
+    words = job.wait_condition("Created", "False", "TopologyGateOff")
+    assert "TopologyAwareWorkloadScheduling" in words
+    assert job.pods() == []

@@ -11,6 +11,7 @@ from typing import Any
 from efficientnet_operator.core.identity import JOB_NAME_LABEL
 from efficientnet_operator.core.pod_view import parse_time
 from efficientnet_operator.core.resources import Resource, resource_of
+from efficientnet_operator.core.shapes import mapping, objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def parse_group(resource: Resource, group: Mapping[str, Any]) -> GroupView:
     """Return the view of a PodGroup's JSON; what has another shape than expected is left out."""
     metadata = group.get("metadata") or {}
     owners = [o for o in metadata.get("ownerReferences") or [] if o.get("controller")]
-    spec, status = _mapping(group.get("spec")), _mapping(group.get("status"))
+    spec, status = mapping(group.get("spec")), mapping(group.get("status"))
     return GroupView(
         resource=resource,
         namespace=metadata.get("namespace", ""),
@@ -74,7 +75,7 @@ def parse_group(resource: Resource, group: Mapping[str, Any]) -> GroupView:
         deleting="deletionTimestamp" in metadata,
         created=parse_time(metadata.get("creationTimestamp")),
         phase=str(status.get("phase") or ""),
-        conditions=tuple(_parse_condition(c) for c in _objects(status.get("conditions"))),
+        conditions=tuple(_parse_condition(c) for c in objects(status.get("conditions"))),
         constrained=bool(spec.get("schedulingConstraints")),
         job_name=(metadata.get("labels") or {}).get(JOB_NAME_LABEL, ""),
     )
@@ -90,11 +91,3 @@ def _parse_condition(condition: Mapping[str, Any]) -> GroupCondition:
     since = condition.get("lastTransitionTime")
     moment = parse_time(since) if isinstance(since, str) else None
     return GroupCondition(kind, status, message, moment)
-
-
-def _objects(items: Any) -> list[Mapping[str, Any]]:
-    return [i for i in items if isinstance(i, Mapping)] if isinstance(items, list) else []
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

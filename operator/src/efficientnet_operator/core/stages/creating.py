@@ -9,8 +9,10 @@ from efficientnet_operator.core.conditions import format_time
 from efficientnet_operator.core.config_maps import build_config_map
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.identity import config_map_name, pod_group_name
+from efficientnet_operator.core.merge import merge
 from efficientnet_operator.core.pods import PodBuilder
 from efficientnet_operator.core.stages.ganging import explain_refusal, find_gang, wait_for_gang
+from efficientnet_operator.core.stages.queueing import find_admitted_patch
 
 LOOK_AGAIN_S = 5.0
 REFUSALS = ("NameConflict", "Invalid", "Forbidden", "NotInstalled")
@@ -27,7 +29,8 @@ def create_children(draft: Draft) -> bool:
     if _report_refusals(draft) or _wait_for_leaving(draft):
         return True
     gang = find_gang(draft)
-    if gang is None:
+    admitted = find_admitted_patch(draft) if draft.missing else {}
+    if gang is None or admitted is None:
         return True
     if draft.config_map is None:
         draft.creates.append(build_config_map(draft.job, draft.attempt))
@@ -37,9 +40,8 @@ def create_children(draft: Draft) -> bool:
         return True
     draft.status.setdefault("attemptStartTime", format_time(draft.now))
     if missing := draft.missing:
-        builder = PodBuilder(
-            draft.job, draft.spec, draft.attempt, excluded_hosts(draft), gang.pod_patch
-        )
+        patch = merge(gang.pod_patch, admitted)
+        builder = PodBuilder(draft.job, draft.spec, draft.attempt, excluded_hosts(draft), patch)
         draft.pods.extend(builder.build(index) for index in missing)
     waiting = len(draft.pods) + len(draft.creates)
     if waiting:

@@ -1,4 +1,7 @@
-"""Give the pods back while the job is suspended; attempt and progress are kept."""
+"""Give the pods back while the job is suspended; attempt and progress are kept.
+
+By its user, or by Kueue, which has not admitted it or evicts it.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,33 @@ from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.plan import Patch
 from efficientnet_operator.core.rank_table import INITIALIZING, encode
 from efficientnet_operator.core.resources import CONFIG_MAP
+from efficientnet_operator.core.stages.queueing import Hold, hold_for_kueue, leave_queue
+
+BY_USER = Hold("Suspended", "runPolicy.suspend is true", "runPolicy.suspend to become false")
 
 
 def suspend(draft: Draft) -> bool:
-    """Stop everything while ``runPolicy.suspend`` is set; stay out of the way otherwise."""
-    if not draft.spec.run_policy.suspend:
+    """Stop everything while the job is held; stay out of the way otherwise."""
+    if draft.spec.run_policy.suspend:
+        leave_queue(draft)
+        _give_back(draft, BY_USER)
+        return True
+    hold = hold_for_kueue(draft)
+    if hold:
+        _give_back(draft, hold)
+        return True
+    workload = draft.view.kueue and draft.view.kueue.workload
+    if workload:
+        words = f"admitted by ClusterQueue {workload.cluster_queue}"
+        draft.conditions.clear("Suspended", "Admitted", words)
+    else:
         draft.conditions.clear("Suspended", "Resumed", "runPolicy.suspend is false")
-        draft.status.setdefault("startTime", format_time(draft.now))
-        return False
-    draft.conditions.set("Suspended", True, "Suspended", "runPolicy.suspend is true")
+    draft.status.setdefault("startTime", format_time(draft.now))
+    return False
+
+
+def _give_back(draft: Draft, hold: Hold) -> None:
+    draft.conditions.set("Suspended", True, hold.reason, hold.message)
     for kind in ("Created", "Scheduled", "Allocated", "Running", "Restarting"):
         draft.conditions.clear(kind, "Suspended")
     # A running trainer needs its usual grace to save a checkpoint.
@@ -32,8 +53,7 @@ def suspend(draft: Draft) -> bool:
     draft.status.pop("attemptStartTime", None)
     if "npus" in draft.status:
         draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
-    draft.wait("runPolicy.suspend to become false")
-    return True
+    draft.wait(hold.waits_for)
 
 
 def _withdraw_table(draft: Draft) -> None:
