@@ -366,6 +366,13 @@ def test_without_kueues_api_a_labelled_job_waits_and_others_run(absent, reason, 
     plain.run()
 
 
+def test_a_job_that_runs_does_not_stop_because_kueues_api_went():
+    cluster = a_running_queued_job()
+    cluster.groups.clear()
+    cluster.absent = dict.fromkeys(WORKLOADS, NOT_SERVED)
+    assert is_empty(cluster.turn())
+
+
 def test_a_refused_workload_is_told():
     cluster = a_queued_job()
     cluster.refusals = {NAME: Refusal("NameConflict", f"Workload {NAME} is somebody's")}

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+WORDS_LENGTH = 1024
+"""What is quoted at most; a condition has room for more, and people do not read more."""
+
+
+def words(value: Any) -> str:
+    """Return what somebody else said, as far as it is quoted; "" for nothing."""
+    return str(value or "")[:WORDS_LENGTH]
+
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return an object; an empty one for anything else."""

@@ -11,7 +11,7 @@ from typing import Any
 from efficientnet_operator.core.identity import JOB_NAME_LABEL
 from efficientnet_operator.core.pod_view import parse_time
 from efficientnet_operator.core.resources import Resource, resource_of
-from efficientnet_operator.core.shapes import mapping, objects
+from efficientnet_operator.core.shapes import mapping, objects, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def parse_group(resource: Resource, group: Mapping[str, Any]) -> GroupView:
         owner_uid=owners[0].get("uid", "") if owners else "",
         deleting="deletionTimestamp" in metadata,
         created=parse_time(metadata.get("creationTimestamp")),
-        phase=str(status.get("phase") or ""),
+        phase=words(status.get("phase")),
         conditions=tuple(_parse_condition(c) for c in objects(status.get("conditions"))),
         constrained=bool(spec.get("schedulingConstraints")),
         job_name=(metadata.get("labels") or {}).get(JOB_NAME_LABEL, ""),
@@ -87,7 +87,7 @@ def let_in(group: Mapping[str, Any]) -> GroupView:
 
 
 def _parse_condition(condition: Mapping[str, Any]) -> GroupCondition:
-    kind, status, message = (str(condition.get(k) or "") for k in ("type", "status", "message"))
+    kind, status, message = (words(condition.get(k)) for k in ("type", "status", "message"))
     since = condition.get("lastTransitionTime")
     moment = parse_time(since) if isinstance(since, str) else None
     return GroupCondition(kind, status, message, moment)

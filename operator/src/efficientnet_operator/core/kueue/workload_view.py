@@ -9,7 +9,7 @@ from typing import Any
 
 from efficientnet_operator.core.identity import JOB_NAME_LABEL
 from efficientnet_operator.core.resources import Resource
-from efficientnet_operator.core.shapes import mapping, objects
+from efficientnet_operator.core.shapes import mapping, objects, words
 
 POD_SET = "main"
 """All pods of a job are alike, so there is one set of them."""
@@ -56,7 +56,7 @@ class WorkloadView:
 
     def words(self, kind: str) -> str:
         """Return a condition's message; "" without one."""
-        return str(self.conditions.get(kind, {}).get("message") or "")
+        return words(self.conditions.get(kind, {}).get("message"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def parse_workload(resource: Resource, workload: Mapping[str, Any]) -> WorkloadV
         flavors=_flavors_of(admission),
         updates=tuple(u for c in checks for u in _ours(c.get("podSetUpdates"))),
         checks=tuple(
-            f"admission check {c.get('name')} is {c.get('state')}: {c.get('message') or ''}"
+            f"admission check {c.get('name')} is {c.get('state')}: {words(c.get('message'))}"
             for c in checks
             if c.get("state") != "Ready"
         ),

@@ -29,8 +29,7 @@ def create_children(draft: Draft) -> bool:
     if _report_refusals(draft) or _wait_for_leaving(draft):
         return True
     gang = find_gang(draft)
-    admitted = find_admitted_patch(draft) if draft.missing else {}
-    if gang is None or admitted is None:
+    if gang is None or (admitted := find_admitted_patch(draft)) is None:
         return True
     if draft.config_map is None:
         draft.creates.append(build_config_map(draft.job, draft.attempt))

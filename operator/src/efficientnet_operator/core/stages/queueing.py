@@ -37,7 +37,9 @@ def hold_for_kueue(draft: Draft) -> Hold | None:
         return None
     resource = next((r for r in WORKLOADS if r not in draft.view.absent), None)
     if resource is None:
-        return _hold_without_api(draft, queue)
+        # Of a job that was admitted, an API that went says nothing.
+        admitted = draft.conditions.is_true("Created")
+        return None if admitted else _hold_without_api(draft, queue)
     workload = _workload(draft)
     if workload is None:
         refusal = draft.view.refusals.get(workload_name(draft.job))
@@ -63,7 +65,7 @@ def leave_queue(draft: Draft) -> None:
 def find_admitted_patch(draft: Draft) -> dict[str, Any] | None:
     """Return what the admission adds to the pods; None, with the condition set, if unknown."""
     queueing, workload = draft.view.kueue, _workload(draft)
-    if queueing is None or workload is None or not _queue_of(draft):
+    if queueing is None or workload is None or not draft.missing:
         return {}
     unknown = [f for f in workload.flavors if f not in queueing.flavors]
     if unknown:
