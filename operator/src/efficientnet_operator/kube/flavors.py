@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from urllib.parse import quote
 
 import aiohttp
 
@@ -41,7 +42,9 @@ class FlavorReader:
             known = self._flavors.get(name)
             if known is None or known[1] < limit:
                 try:
-                    document = await client.get(resource.path(name=name))
+                    # The name comes out of a status: it must not lead to another path.
+                    path = resource.path(name=quote(name, safe=""))
+                    document = await client.get(path)
                 except (ApiError, aiohttp.ClientError, TimeoutError) as error:
                     source = f"it cannot be read ({error or repr(error)})"
                     continue
