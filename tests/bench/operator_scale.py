@@ -100,7 +100,8 @@ async def preparing(cluster: ControlPlane, folder: Path) -> AsyncIterator[Bench]
         async with BareLoop(cluster.kubeconfig, folder) as loop:
             yield Bench(client, observer, loop, operator)
     except BaseException:
-        print(operator.log.read_text()[-4000:], file=sys.stderr)
+        if operator.log.exists():
+            print(operator.log.read_text()[-4000:], file=sys.stderr)
         raise
     finally:
         operator.kill()

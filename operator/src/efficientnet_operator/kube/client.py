@@ -10,7 +10,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
@@ -68,13 +69,13 @@ class KubeClient:
                 kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
                     client_configuration=configuration
                 )
-                return cls(kubernetes_client.ApiClient(configuration))
+                return cls(kubernetes_client.ApiClient(_settled(configuration)))
             except kubernetes_config.ConfigException:
                 pass  # not in a pod: a person's kubeconfig is what is left
         await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
             kubeconfig, client_configuration=configuration
         )
-        return cls(kubernetes_client.ApiClient(configuration))
+        return cls(kubernetes_client.ApiClient(_settled(configuration)))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -195,6 +196,15 @@ class KubeClient:
         response = await self._api.call_api(method, url, headers, body, _request_timeout=timeout_s)
         API_REQUESTS.labels(method, _resource(path), str(response.status)).inc()
         return response
+
+
+def _settled(configuration: kubernetes_client.Configuration) -> kubernetes_client.Configuration:
+    """Take the environment's proxy once; aiohttp would read it, and ~/.netrc, at each request."""
+    server = urlsplit(configuration.host)
+    if not configuration.proxy and not proxy_bypass(server.hostname or ""):
+        configuration.proxy = getproxies().get(server.scheme)
+    configuration.client_session_kwargs = {"trust_env": False}
+    return configuration
 
 
 def _encode(value: Any) -> str:
