@@ -21,6 +21,7 @@ from efficientnet_operator.core.identity import (
     REPLICA_INDEX_LABEL,
     TRAINER_CONTAINER,
 )
+from efficientnet_operator.core.metadata import find_controller, parse_metadata
 
 KEPT_ANNOTATIONS = frozenset(
     {
@@ -142,8 +143,7 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
     scheduled = conditions.get("PodScheduled", {})
     unscheduled = scheduled.get("status") == "False"
     scheduled_at = parse_time(scheduled.get("lastTransitionTime"))
-    owners: list[Mapping[str, Any]] = metadata.get("ownerReferences") or []
-    controller = next((o for o in owners if o.get("controller")), {})
+    controller = find_controller(pod)
     state = _state(status, "containerStatuses", TRAINER_CONTAINER)
     phase = status.get("phase", "Pending")
     ended = _termination(state.get("terminated"))
@@ -153,13 +153,8 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
     disruption, disrupted = _disruption(conditions, status)
     annotations = metadata.get("annotations") or {}
     return PodView(
-        namespace=metadata.get("namespace", ""),
-        name=metadata.get("name", ""),
-        uid=metadata.get("uid", ""),
-        resource_version=metadata.get("resourceVersion", ""),
-        labels=metadata.get("labels") or {},
+        **parse_metadata(pod),
         annotations={k: annotations[k] for k in annotations if k in KEPT_ANNOTATIONS},
-        owner_uid=controller.get("uid", ""),
         owner=f"{controller.get('kind')} {controller.get('name')}" if controller else "",
         node=(pod.get("spec") or {}).get("nodeName", ""),
         pod_ip=status.get("podIP", ""),

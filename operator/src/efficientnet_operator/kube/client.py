@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,9 +23,12 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
+NOT_FOUND = HTTPStatus.NOT_FOUND
+CONFLICT = HTTPStatus.CONFLICT
+TOO_MANY = HTTPStatus.TOO_MANY_REQUESTS
+
 PAGE = 500
 WATCH_S = 300
-TOO_MANY = 429
 RETRIES = 5
 
 Query = Mapping[str, Any]

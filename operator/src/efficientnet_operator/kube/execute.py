@@ -21,9 +21,12 @@ from efficientnet_operator.core.identity import (
     JOB_UID_LABEL,
     JobRef,
 )
+from efficientnet_operator.core.metadata import find_controller
 from efficientnet_operator.core.plan import Delete, Event, Patch, Plan
 from efficientnet_operator.core.view import Refusal
 from efficientnet_operator.kube.client import (
+    CONFLICT,
+    NOT_FOUND,
     ApiError,
     KubeClient,
     core_path,
@@ -38,7 +41,6 @@ FIELD_MANAGER = "efficientnet-operator"
 AT_ONCE = 64
 """Requests under way at once; more only queue up in the API server."""
 
-NOT_FOUND, CONFLICT = 404, 409
 REFUSED = {400: "Invalid", 403: "Forbidden", 404: "NotInstalled", 422: "Invalid"}
 """Answers to a create that waiting alone does not mend, by the condition's reason."""
 
@@ -182,9 +184,7 @@ class Executor:
             raise
         metadata = existing["metadata"]
         labels = metadata.get("labels") or {}
-        owner: Mapping[str, Any] = next(
-            (o for o in metadata.get("ownerReferences") or [] if o.get("controller")), {}
-        )
+        owner = find_controller(existing)
         wanted = document["metadata"]["labels"][ATTEMPT_LABEL]
         if owner.get("uid") == job.uid and labels.get(ATTEMPT_LABEL) == wanted:
             self._keep({"kind": kind, **existing})
