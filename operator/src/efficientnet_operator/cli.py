@@ -63,7 +63,19 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="SECONDS",
         help="between two looks at a job's progress (default %(default)s)",
     )
-    run.add_argument("--log-format", choices=["text", "json"], default=defaults.log_format)
+    run.add_argument(
+        "--job-series",
+        type=int,
+        default=defaults.job_series,
+        metavar="N",
+        help="jobs that have metrics of their own, at most (default %(default)s)",
+    )
+    run.add_argument(
+        "--log-format",
+        choices=["auto", "text", "json"],
+        default=defaults.log_format,
+        help="auto (the default) is text on a terminal and json elsewhere",
+    )
     run.add_argument("--verbose", action="store_true", help="log debug lines too")
     run.set_defaults(command=run_operator)
 
@@ -90,6 +102,7 @@ def run_operator(arguments: argparse.Namespace) -> int:
             port=arguments.port,
             progress_interval_s=arguments.progress_interval,
             kubeconfig=arguments.kubeconfig,
+            job_series=arguments.job_series,
             log_format=arguments.log_format,
             verbose=arguments.verbose,
         )

@@ -16,6 +16,7 @@ from efficientnet_operator.api.names import GROUP, PLURAL, VERSION
 from efficientnet_operator.kube.client import KubeClient
 from efficientnet_operator.kube.controller import Controller
 from efficientnet_operator.kube.health import serve_health
+from efficientnet_operator.logs import configure_logging
 from efficientnet_operator.settings import Settings
 
 
@@ -23,8 +24,7 @@ def run(settings: Settings) -> None:
     """Run the operator until it is stopped by a signal."""
     if settings.kubeconfig:
         os.environ["KUBECONFIG"] = settings.kubeconfig  # kopf's own login reads it
-    log_format = kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL
-    kopf.configure(verbose=settings.verbose, log_format=log_format)
+    configure_logging(settings.log_format, verbose=settings.verbose)
     # kopf tells of each event that it delivers; what became of it is told by the controller.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     kopf.run(
@@ -50,7 +50,10 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
         controller.start()
         running["controller"] = controller
         running["health"] = await serve_health(
-            operator_settings.port, lambda: controller.live, lambda: controller.ready
+            operator_settings.port,
+            controller.find_stall,
+            controller.find_lack,
+            controller.fill_gauges,
         )
         await controller.wait_for_jobs()
 

@@ -37,7 +37,12 @@ def test_it_serves_health_and_metrics(lab):
 
     metrics = wait_until("its NPUs are counted", counted)
     assert metrics["efficientnet_operator_jobs", "Running"] >= 1
-    assert metrics[("efficientnet_operator_table_seconds_count",)] >= 1
+    assert metrics[("efficientnet_operator_time_to_table_seconds_count",)] >= 1
+    assert metrics[("efficientnet_operator_queue_seconds_count",)] >= 1
+    assert metrics["efficientnet_operator_job_npus", lab.namespace, "digits"] == 2
+    ages = {age for (name, *_), age in metrics.items() if name.endswith("_watch_age_seconds")}
+    assert len(ages) == 3
+    assert max(ages) < 300
     assert metrics[("efficientnet_operator_reconcile_seconds_count",)] >= 1
     assert ("efficientnet_operator_reconcile_errors_total", "internal") not in metrics
     own = {name for name, *_ in metrics if not name.startswith(("python_", "process_"))}

@@ -18,7 +18,7 @@ import aiohttp
 
 from efficientnet_operator.core.identity import JOB_NAME_LABEL
 from efficientnet_operator.kube.client import ApiError, KubeClient
-from efficientnet_operator.kube.metrics import WATCH_EVENTS, WATCH_LAST_SEEN
+from efficientnet_operator.kube.metrics import WATCH_EVENTS, WATCH_RESTARTS
 from efficientnet_operator.kube.queue import Key
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,12 @@ class ChildCache(Generic[T]):
         self._gone: dict[str, None] = {}
         self._unsynced: set[str] = set()
         self._started = False
+        self._heard: dict[str, float] = {}
+
+    @property
+    def silent_s(self) -> float | None:
+        """Seconds since a watch delivered something, of the most silent; None where none is."""
+        return time.monotonic() - min(self._heard.values()) if self._heard else None
 
     @property
     def synced(self) -> bool:
@@ -135,6 +141,7 @@ class ChildCache(Generic[T]):
         mark = f"{path} of {namespace}"
         self._unsynced.add(mark)
         self._started = True
+        self._hear(mark)
         while True:
             pause_s = RETRY_S
             try:
@@ -142,23 +149,30 @@ class ChildCache(Generic[T]):
                 self.replace(namespace, documents, version)
                 del documents
                 self._unsynced.discard(mark)
-                await self._watch(client, path, version)
+                self._hear(mark)
+                await self._watch(client, path, version, mark)
             except ApiError as error:
                 if optional and error.status in ABSENT:
                     self._unsynced.discard(mark)
+                    self._heard.pop(mark, None)
                     pause_s = ABSENT_RETRY_S
                 elif error.status != GONE:
                     log.warning("watch of %s failed, listing again: %s", self.resource, error)
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 log.warning("watch of %s broke, listing again: %r", self.resource, error)
+            if pause_s == RETRY_S:
+                WATCH_RESTARTS.labels(self.resource).inc()
             await asyncio.sleep(pause_s)
 
-    async def _watch(self, client: KubeClient, path: str, version: str) -> None:
+    def _hear(self, mark: str) -> None:
+        self._heard[mark] = time.monotonic()
+
+    async def _watch(self, client: KubeClient, path: str, version: str, mark: str) -> None:
         while True:
             async for event in client.watch(path, JOB_NAME_LABEL, version):
                 document = event["object"]
                 version = document["metadata"]["resourceVersion"]
-                WATCH_LAST_SEEN.labels(self.resource).set(time.time())
+                self._hear(mark)
                 WATCH_EVENTS.labels(self.resource).inc()
                 if event["type"] == "DELETED":
                     self.remove(document)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +18,8 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from efficientnet_operator.api.names import API_VERSION, PLURAL
-from efficientnet_operator.kube.metrics import API_REQUESTS
+from efficientnet_operator.kube.metrics import API_REQUESTS, API_SECONDS
+from efficientnet_operator.kube.request_labels import label_request
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -190,8 +192,17 @@ class KubeClient:
         url = f"{self._api.configuration.host}{path}"
         if words:
             url += f"?{urlencode(words)}"
-        response = await self._api.call_api(method, url, headers, body, _request_timeout=timeout_s)
-        API_REQUESTS.labels(method, _resource(path), str(response.status)).inc()
+        labels = label_request(method, path, watch="watch" in words)
+        began = time.monotonic()
+        code = "error"
+        try:
+            response = await self._api.call_api(
+                method, url, headers, body, _request_timeout=timeout_s
+            )
+            code = str(response.status)
+        finally:
+            API_SECONDS.labels(*labels).observe(time.monotonic() - began)
+            API_REQUESTS.labels(*labels, code).inc()
         return response
 
 
@@ -205,15 +216,6 @@ def _parse_error(status: int, text: bytes) -> ApiError:
         return ApiError(status, document.get("reason", ""), document.get("message", ""))
     except (ValueError, AttributeError):
         return ApiError(status, "", text.decode(errors="replace")[:500])
-
-
-def _resource(path: str) -> str:
-    """Return the resource that a path is about: a bounded label."""
-    parts = path.strip("/").split("/")
-    parts = parts[2:] if parts[0] == "api" else parts[3:]
-    if len(parts) > 2 and parts[0] == "namespaces":
-        parts = parts[2:]
-    return parts[0] if parts else "discovery"
 
 
 def core_path(kind: str, namespace: str, name: str = "") -> str:
