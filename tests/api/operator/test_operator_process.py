@@ -39,7 +39,7 @@ def test_it_serves_health_and_metrics(lab):
     assert metrics["efficientnet_operator_jobs", "Running"] >= 1
     assert metrics[("efficientnet_operator_time_to_table_seconds_count",)] >= 1
     assert metrics[("efficientnet_operator_queue_seconds_count",)] >= 1
-    assert metrics["efficientnet_operator_job_npus", lab.namespace, "digits"] == 2
+    assert metrics["efficientnet_operator_job_npus", "digits", lab.namespace] == 2
     ages = {age for (name, *_), age in metrics.items() if name.endswith("_watch_age_seconds")}
     assert len(ages) == 3
     assert max(ages) < 300

@@ -115,7 +115,7 @@ CHANGES = {
     "a job that nobody has looked at before": (
         {},
         FIRST,
-        Change(("Pending", "Pending"), 1),
+        Change(("New", "Pending"), 1),
     ),
     "no other phase": (FIRST, {**FIRST, "npus": {}}, Change(None, 1)),
     "another phase": (
@@ -184,7 +184,7 @@ def test_over_a_whole_start_each_milestone_is_counted_once():
     reached = [(name, took) for change in changes for name, took in change.seconds.items()]
     assert reached == [("scheduled", 0), ("allocated", 0), ("table", 0), ("first_step", 7)]
     phases = [change.phases for change in changes if change.phases]
-    assert phases == [("Pending", "Pending"), ("Pending", "Starting"), ("Starting", "Running")]
+    assert phases == [("New", "Pending"), ("Pending", "Starting"), ("Starting", "Running")]
 
 
 def test_a_restart_names_its_reason_and_the_rank():

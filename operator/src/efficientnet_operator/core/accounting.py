@@ -54,9 +54,9 @@ def compare(job: EfficientNetJob, old: Status, new: Status, now: datetime) -> Ch
         new: the status as it was written.
         now: when it was decided.
     """
-    phases = (str(old.get("phase") or "Pending"), str(new.get("phase") or "Pending"))
+    phases = (str(old.get("phase") or "New"), str(new.get("phase") or "Pending"))
     attempt = _count(new, "attempt")
-    moved = phases[0] != phases[1] or "phase" not in old or attempt != _count(old, "attempt")
+    moved = phases[0] != phases[1] or attempt != _count(old, "attempt")
     failure = _part(new, "failure")
     restarted_for = ""
     if _count(new, "restarts") > _count(old, "restarts"):

@@ -1,8 +1,8 @@
 """Carry out a plan: the only writer.
 
 In this order: status where it comes first; deletes; creates; patches; other
-status; events. A status that someone else wrote meanwhile (409) stops the
-plan: it was made on a view that is no longer true.
+status. Events follow the status that they tell of. A status that someone else
+wrote meanwhile (409) stops the plan: its view is no longer true.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+import aiohttp
 
 from efficientnet_operator.api.names import API_VERSION, KIND
 from efficientnet_operator.core.conditions import format_time
@@ -66,6 +68,8 @@ class Executor:
         """
         if plan.status_first:
             await self._apply_status(plan, job)
+            # What is stored is told now: the next plan would not know of it if this one failed.
+            await self._tell_all(plan.events, job)
         await self._all(self._delete(d, job) for d in plan.deletes)
         for document in plan.creates:
             if not await self._create(document, job):
@@ -77,7 +81,7 @@ class Executor:
         await self._all(self._patch(p, job) for p in plan.patches if p.kind == "Pod")
         if not plan.status_first:
             await self._apply_status(plan, job)
-        await self._all(self._tell(e, job) for e in plan.events)
+            await self._tell_all(plan.events, job)
         if plan.delete_job:
             await self._delete_job(job)
 
@@ -230,6 +234,9 @@ class Executor:
             return  # its deletion is on the way and will be judged
         self._keep({"kind": patch.kind, **stored})
 
+    async def _tell_all(self, events: Iterable[Event], job: JobRef) -> None:
+        await self._all(self._tell(event, job) for event in events)
+
     async def _tell(self, event: Event, job: JobRef) -> None:
         now = datetime.now(UTC)
         stamp = format_time(now)
@@ -252,9 +259,9 @@ class Executor:
         }
         try:
             await self._client.create(core_path("events", job.namespace), body)
-        except ApiError as error:
+        except (ApiError, aiohttp.ClientError, TimeoutError) as error:
             # An event tells people; its loss must not stop a job.
-            log.warning("event %s of %s was not stored: %s", event.reason, job, error)
+            log.warning("event %s was not stored: %s", event.reason, error or repr(error))
 
 
 def _collection(kind: str, namespace: str) -> str:
