@@ -48,6 +48,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--namespace", action="append", default=[], help="look after this one only; repeatable"
     )
     run.add_argument(
+        "--selector",
+        default=defaults.selector,
+        metavar="LABELS",
+        help="look after jobs with these labels only, such as team=vision,tier!=test",
+    )
+    run.add_argument(
         "--lease",
         type=_read_lease,
         metavar="NAMESPACE/NAME",
@@ -98,6 +104,7 @@ def run_operator(arguments: argparse.Namespace) -> int:
     handlers.run(
         Settings(
             namespaces=tuple(arguments.namespace),
+            selector=arguments.selector,
             lease=arguments.lease,
             port=arguments.port,
             progress_interval_s=arguments.progress_interval,

@@ -14,7 +14,7 @@ import kopf
 
 from efficientnet_operator.api.names import GROUP, PLURAL, VERSION
 from efficientnet_operator.kube.client import KubeClient
-from efficientnet_operator.kube.controller import Controller
+from efficientnet_operator.kube.controller import Controller, SelectorError
 from efficientnet_operator.kube.health import serve_health
 from efficientnet_operator.logs import configure_logging
 from efficientnet_operator.settings import Settings
@@ -45,6 +45,8 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
         settings.posting.enabled = False  # the operator posts its own events
         settings.scanning.disabled = True  # kopf starts only once the CRD is there
         settings.watching.server_timeout = 300
+        if operator_settings.selector:
+            settings.watching.label_selectors[GROUP, PLURAL] = operator_settings.selector
         client = await KubeClient.connect(operator_settings.kubeconfig)
         controller = Controller(client, operator_settings)
         controller.start()
@@ -55,7 +57,10 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
             controller.find_lack,
             controller.fill_gauges,
         )
-        await controller.wait_for_jobs()
+        try:
+            await controller.wait_for_jobs()
+        except SelectorError as error:
+            raise kopf.PermanentError(str(error)) from error
 
     @kopf.on.login(registry=registry)
     def log_in(**arguments: Any) -> kopf.ConnectionInfo | None:

@@ -13,6 +13,7 @@ class Settings:
 
     Attributes:
         namespaces: which it looks after; empty is all of them.
+        selector: label selector of the jobs that it looks after; "" is all of them.
         lease: namespace and name of the Lease that the one who writes holds; None: no other runs.
         port: where /healthz, /readyz and /metrics are served.
         progress_interval_s: seconds between two looks at a job's progress.
@@ -23,6 +24,7 @@ class Settings:
     """
 
     namespaces: tuple[str, ...] = ()
+    selector: str = ""
     lease: tuple[str, str] | None = None
     port: int = 8080
     progress_interval_s: float = 5.0

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -24,7 +25,6 @@ from efficientnet_operator.kube import metrics
 from efficientnet_operator.kube.accounting import Books, account
 from efficientnet_operator.kube.cache import ChildCache
 from efficientnet_operator.kube.client import (
-    NOT_FOUND,
     ApiError,
     KubeClient,
     core_path,
@@ -46,6 +46,10 @@ WORKERS = 8
 RESYNC_S = 300.0
 BEAT_S = 1.0
 JOBS_RETRY_S = 5.0
+
+
+class SelectorError(ValueError):
+    """The API server cannot read the selector of the jobs."""
 
 
 class Controller:
@@ -102,11 +106,14 @@ class Controller:
 
         kopf looks once for the resource that it is to watch; without the CRD or the right it
         would hear of no job, ever.
+
+        Raises:
+            SelectorError: no answer will ever come for ``--selector``.
         """
         for namespace in self._settings.namespaces or ("",):
             while True:
                 try:
-                    await self._client.get(job_path(namespace), limit=1)
+                    await self._list_jobs(namespace, limit=1)
                     break
                 except (ApiError, aiohttp.ClientError, TimeoutError) as error:
                     log.warning(
@@ -130,7 +137,11 @@ class Controller:
         await self._client.close()
 
     def on_job(self, event_type: str | None, document: dict[str, Any]) -> None:
-        """Take a job's watch event: remember the job and enqueue its key."""
+        """Take a job's watch event: remember the job and enqueue its key.
+
+        A job whose labels no longer match the selector comes as DELETED, too: it is somebody
+        else's then, and its children are left as they are.
+        """
         if event_type == "DELETED":
             metadata = document["metadata"]
             key = (metadata["namespace"], metadata["name"])
@@ -226,16 +237,25 @@ class Controller:
             self._queue.add(key)  # new ones: the next view tells the job's owner
 
     async def _read_again(self, key: Key) -> None:
-        """Read a job that changed under us; drop one that is gone."""
-        try:
-            document = await self._client.get(job_path(*key))
-        except ApiError as error:
-            if error.status != NOT_FOUND:
-                raise
+        """Read a job that changed under us; drop one that is gone, or that is not ours now."""
+        namespace, name = key
+        # A list, because only that takes the selector.
+        found = await self._list_jobs(namespace, fieldSelector=f"metadata.name={name}")
+        if found:
+            self._queue.add(self._memory.put_job(found[0]))
+        else:
             self._forget(key)
-            return
-        self._memory.put_job(document)
-        self._queue.add(key)
+
+    async def _list_jobs(self, namespace: str, **query: Any) -> list[dict[str, Any]]:
+        selector = self._settings.selector
+        try:
+            answer = await self._client.get(job_path(namespace), labelSelector=selector, **query)
+        except ApiError as error:
+            if selector and error.status == HTTPStatus.BAD_REQUEST:
+                raise SelectorError(f"--selector {selector!r}: {error.message}") from error
+            raise
+        jobs: list[dict[str, Any]] = answer.get("items") or []
+        return jobs
 
     async def _resync(self) -> None:
         """Look at every job now and then, in case an event was lost."""
