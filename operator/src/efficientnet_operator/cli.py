@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from efficientnet_operator.api.names import PLURAL, SHORT_NAMES, SINGULAR
 from efficientnet_operator.settings import Settings
+
+JOB_WORDS = {"job", SINGULAR, PLURAL, *SHORT_NAMES}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,11 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     crd = commands.add_parser("crd", help="print the CustomResourceDefinition as YAML")
     crd.set_defaults(command=print_crd)
-    explain = commands.add_parser(
-        "explain", help="print every object that a job would become, without a cluster"
-    )
-    explain.add_argument("-f", "--filename", required=True, help="manifest, or - for stdin")
-    explain.set_defaults(command=print_explanation)
+    _add_explain(commands)
     _add_rank_table(commands)
     return parser
 
@@ -86,6 +85,22 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.set_defaults(command=run_operator)
 
 
+def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="print what a live job waits for and what comes next, or every object that a "
+        "manifest would become, without a cluster",
+    )
+    what = explain.add_mutually_exclusive_group(required=True)
+    what.add_argument("job", nargs="?", type=_read_job, metavar="job/NAME", help="a live job")
+    what.add_argument("-f", "--filename", help="manifest, or - for stdin")
+    live = explain.add_argument_group("of a live job")
+    live.add_argument("-n", "--namespace", help="default: that of the kubeconfig's context")
+    live.add_argument("--kubeconfig", help="default: in-cluster, else $KUBECONFIG")
+    live.add_argument("-o", "--output", choices=["text", "yaml", "json"], default="text")
+    explain.set_defaults(command=print_explanation)
+
+
 def _add_rank_table(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     table = commands.add_parser(
         "rank-table", help="print the HCCL rank table of pods from 'kubectl get pods -o json'"
@@ -126,10 +141,16 @@ def print_crd(_: argparse.Namespace) -> int:
 
 
 def print_explanation(arguments: argparse.Namespace) -> int:
-    """Print the objects of a job, or why the API server would refuse it."""
+    """Print a live job's plan; or a manifest's objects, or why the API server would refuse it."""
     from efficientnet_operator.api.manifests import load_manifest
     from efficientnet_operator.explaining import RefusedError, explain
 
+    if arguments.job:
+        from efficientnet_operator.explaining_live import explain_live
+
+        where = (arguments.job, arguments.namespace, arguments.kubeconfig)
+        print(explain_live(*where, arguments.output), end="")
+        return 0
     try:
         print(explain(load_manifest(_read(arguments.filename))), end="")
     except RefusedError as error:
@@ -168,6 +189,13 @@ def _read_lease(text: str) -> tuple[str, str]:
     if not (namespace and slash and name) or "/" in name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAMESPACE/NAME")
     return namespace, name
+
+
+def _read_job(text: str) -> str:
+    kind, slash, name = text.rpartition("/")
+    if not name or (slash and kind not in JOB_WORDS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form job/NAME")
+    return name
 
 
 def _read(filename: str) -> str:
