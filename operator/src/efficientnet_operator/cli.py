@@ -70,7 +70,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     run.add_argument(
         "--job-series",
-        type=int,
+        type=_read_count,
         default=defaults.job_series,
         metavar="N",
         help="jobs that have metrics of their own, at most (default %(default)s)",
@@ -189,6 +189,12 @@ def _read_lease(text: str) -> tuple[str, str]:
     if not (namespace and slash and name) or "/" in name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAMESPACE/NAME")
     return namespace, name
+
+
+def _read_count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
 
 
 def _read_job(text: str) -> str:

@@ -113,7 +113,7 @@ class Controller:
         for namespace in self._settings.namespaces or ("",):
             while True:
                 try:
-                    await self._list_jobs(namespace, limit=1)
+                    await self._select_jobs(namespace, limit=1)
                     break
                 except (ApiError, aiohttp.ClientError, TimeoutError) as error:
                     log.warning(
@@ -240,13 +240,13 @@ class Controller:
         """Read a job that changed under us; drop one that is gone, or that is not ours now."""
         namespace, name = key
         # A list, because only that takes the selector.
-        found = await self._list_jobs(namespace, fieldSelector=f"metadata.name={name}")
+        found = await self._select_jobs(namespace, fieldSelector=f"metadata.name={name}")
         if found:
             self._queue.add(self._memory.put_job(found[0]))
         else:
             self._forget(key)
 
-    async def _list_jobs(self, namespace: str, **query: Any) -> list[dict[str, Any]]:
+    async def _select_jobs(self, namespace: str, **query: Any) -> list[dict[str, Any]]:
         selector = self._settings.selector
         try:
             answer = await self._client.get(job_path(namespace), labelSelector=selector, **query)
