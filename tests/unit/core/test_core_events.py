@@ -59,6 +59,19 @@ def test_a_failure_of_the_job_is_told_as_its_end():
     assert told(cluster) == [("Warning", "BadData")]
 
 
+def test_a_group_that_is_given_back_is_told_of_once():
+    cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2}))
+    cluster.settle()
+    for index, node in ((0, "small"), (2, "large"), (3, "large")):
+        cluster.change(f"b0-1-{index}", node=node, bound_since=cluster.now)
+    cluster.change("b0-1-1", unschedulable="no room", unschedulable_since=cluster.now)
+    cluster.turn()
+    told(cluster)
+    cluster.turn(10)
+    cluster.settle()
+    assert told(cluster) == [("Normal", "HostGroupGivenBack")]
+
+
 def a_waiting_job():
     cluster = Cluster(a_job(4))
     cluster.settle()

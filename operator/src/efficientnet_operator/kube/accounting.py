@@ -21,6 +21,9 @@ from efficientnet_operator.kube.observe import Memory
 
 log = logging.getLogger(__name__)
 
+TOLD = frozenset({"Restarting", "Succeeded", "Failed"})
+"""Phases whose conditions say what happened; of others it matters what is waited for."""
+
 
 def account(view: View, plan: Plan, now: datetime) -> None:
     """Count what a plan that was carried out changed, and tell the log.
@@ -48,8 +51,8 @@ def _tell(view: View, plan: Plan, change: Change) -> None:
     if change.rank is not None:
         fields["rank"] = change.rank
     old, new = change.phases or ("", "")
-    why = (change.restarted_for or new == "Failed") and _words_of(plan.status or {}, new)
-    log.info("%s -> %s: %s", old, new, why or plan.waits_for, extra=fields)
+    words = _words_of(plan.status or {}, new) if new in TOLD else ""
+    log.info("%s -> %s: %s", old, new, words or plan.waits_for, extra=fields)
 
 
 def _words_of(status: Mapping[str, Any], phase: str) -> str:
