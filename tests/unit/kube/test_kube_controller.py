@@ -60,6 +60,25 @@ class ApiServer:
         return web.json_response({"items": [], "metadata": {"resourceVersion": "9"}})
 
 
+class FailingApiServer(ApiServer):
+    """Stores each status, and fails to create anything."""
+
+    def __init__(self):
+        super().__init__()
+        self.creates = 0
+
+    async def answer(self, request):
+        if request.method == "POST":
+            self.creates += 1
+            return refuse(500, "InternalError", "etcd has no leader")
+        if request.method != "PATCH":
+            return await super().answer(request)
+        self.statuses.append(json.loads(await request.read())["status"])
+        version = str(5 + len(self.statuses))
+        metadata = {**A_JOB["metadata"], "resourceVersion": version}
+        return web.json_response({**A_JOB, "metadata": metadata, "status": self.statuses[-1]})
+
+
 @asynccontextmanager
 async def running(server):
     app = web.Application()
@@ -110,6 +129,21 @@ def test_a_job_that_somebody_else_has_by_now_is_dropped_and_left_alone():
         )
 
     asyncio.run(live())
+
+
+def test_what_is_stored_is_told_once_though_the_rest_of_the_plan_fails(caplog):
+    caplog.set_level("INFO")
+
+    async def live():
+        server = FailingApiServer()
+        async with running(server) as controller:
+            controller.start()
+            controller.on_job("ADDED", A_JOB)
+            await until(lambda: server.creates >= 3)
+
+    asyncio.run(live())
+    assert len([m for m in caplog.messages if m.startswith("New -> Pending")]) == 1
+    assert len([m for m in caplog.messages if "etcd has no leader; trying again" in m]) >= 2
 
 
 def test_a_job_whose_label_changed_comes_as_deleted_and_is_dropped():

@@ -26,7 +26,7 @@ TOLD = frozenset({"Restarting", "Succeeded", "Failed"})
 
 
 def account(view: View, plan: Plan, now: datetime) -> None:
-    """Count what a plan that was carried out changed, and tell the log.
+    """Count what a plan changed whose status is stored, and tell the log.
 
     Args:
         view: what the plan was made on.

@@ -222,11 +222,10 @@ class Controller:
         metadata = view.job.metadata
         job = JobRef(metadata.namespace, metadata.name, metadata.uid)
         try:
-            await self._executor.execute(plan, job)
+            await self._executor.execute(plan, job, lambda: account(view, plan, now))
         except StaleViewError:
             await self._read_again(key)
             return
-        account(view, plan, now)
         if plan.requeue_s is not None:
             self._queue.add_after(key, plan.requeue_s)
         if plan.poll_progress:

@@ -59,17 +59,22 @@ class Executor:
         self._memory = memory
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    async def execute(self, plan: Plan, job: JobRef) -> None:
+    async def execute(
+        self, plan: Plan, job: JobRef, on_stored: Callable[[], None] = lambda: None
+    ) -> None:
         """Carry out one plan.
+
+        Args:
+            plan: what to do.
+            job: whose plan it is.
+            on_stored: called when the status is stored, or is as it should be.
 
         Raises:
             StaleViewError: the job was changed by someone else; nothing more was done.
             ApiError: the server failed; the rest is tried again with the next plan.
         """
         if plan.status_first:
-            await self._apply_status(plan, job)
-            # What is stored is told now: the next plan would not know of it if this one failed.
-            await self._tell_all(plan.events, job)
+            await self._store_and_tell(plan, job, on_stored)
         await self._all(self._delete(d, job) for d in plan.deletes)
         for document in plan.creates:
             if not await self._create(document, job):
@@ -80,8 +85,7 @@ class Executor:
                 await self._patch(patch, job)
         await self._all(self._patch(p, job) for p in plan.patches if p.kind == "Pod")
         if not plan.status_first:
-            await self._apply_status(plan, job)
-            await self._tell_all(plan.events, job)
+            await self._store_and_tell(plan, job, on_stored)
         if plan.delete_job:
             await self._delete_job(job)
 
@@ -96,6 +100,14 @@ class Executor:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    async def _store_and_tell(
+        self, plan: Plan, job: JobRef, on_stored: Callable[[], None]
+    ) -> None:
+        """Store the status and tell of it at once: if the rest fails, the next plan cannot."""
+        await self._apply_status(plan, job)
+        on_stored()
+        await self._all(self._tell(event, job) for event in plan.events)
 
     async def _apply_status(self, plan: Plan, job: JobRef) -> None:
         if plan.status is None:
@@ -233,9 +245,6 @@ class Executor:
                 raise StaleViewError(f"ConfigMap {patch.name} is gone") from error
             return  # its deletion is on the way and will be judged
         self._keep({"kind": patch.kind, **stored})
-
-    async def _tell_all(self, events: Iterable[Event], job: JobRef) -> None:
-        await self._all(self._tell(event, job) for event in events)
 
     async def _tell(self, event: Event, job: JobRef) -> None:
         now = datetime.now(UTC)
