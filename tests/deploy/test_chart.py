@@ -82,6 +82,7 @@ REFUSED = {
         "'/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'",
     ),
     "a digest that is a tag": ("image.digest=v1", "'/image/digest': 'v1' does not match"),
+    "a log of another form": ("logFormat=xml", "value must be one of"),
     "no interval": ("progressIntervalSeconds=0", "minimum: got 0, want 1"),
     "no account at all": (
         "serviceAccount.create=false",
@@ -119,6 +120,7 @@ ARGS = [
     "run",
     "--port=8080",
     "--log-format=json",
+    "--job-series=500",
     f"--lease=enj-system/{FULL}",
     "--progress-interval=5",
 ]
@@ -131,6 +133,14 @@ COMMANDS = {
     "another interval": (
         ("--set", "progressIntervalSeconds=30"),
         [*ARGS[:-1], "--progress-interval=30"],
+    ),
+    "some jobs only": (
+        ("--set-string", "selector=team in (vision\\,speech)"),
+        [*ARGS, "--selector=team in (vision,speech)"],
+    ),
+    "another log, fewer series": (
+        ("--set", "logFormat=text,jobSeries=0"),
+        [*ARGS[:2], "--log-format=text", "--job-series=0", *ARGS[4:]],
     ),
 }
 

@@ -33,13 +33,22 @@ class Job:
         namespace: where it lives.
         name: its name.
         spec: differences from the smallest spec.
+        labels: of the job itself.
     """
 
-    def __init__(self, api: Api, namespace: str, name: str, spec: Object) -> None:
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        name: str,
+        spec: Object,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         self.api = api
         self.namespace = namespace
         self.name = name
         self.uid = ""
+        self.labels = dict(labels or {})
         self.spec = {
             "image": "trainer:1",
             "dataset": {"path": "/data"},
@@ -52,7 +61,7 @@ class Job:
         body = {
             "apiVersion": "efficientnet.dev/v1alpha1",
             "kind": "EfficientNetJob",
-            "metadata": {"name": self.name},
+            "metadata": {"name": self.name, "labels": self.labels},
             "spec": self.spec,
         }
         self.uid = self.api.create(JOBS, self.namespace, body)["metadata"]["uid"]

@@ -2,7 +2,7 @@
 
 Status first where the attempt or a terminal state changes (it must be known
 before anything is done about it), then deletes, creates, updates and patches,
-other status, events; last, the job itself.
+other status; events follow the status that they tell of; last, the job itself.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -17,15 +19,19 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from efficientnet_operator.api.names import API_VERSION, PLURAL
-from efficientnet_operator.kube.metrics import API_REQUESTS
+from efficientnet_operator.kube.metrics import API_REQUESTS, API_SECONDS
+from efficientnet_operator.kube.request_labels import label_request
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
+NOT_FOUND = HTTPStatus.NOT_FOUND
+CONFLICT = HTTPStatus.CONFLICT
+TOO_MANY = HTTPStatus.TOO_MANY_REQUESTS
+
 PAGE = 500
 WATCH_S = 300
-TOO_MANY = 429
 RETRIES = 5
 
 T = TypeVar("T")
@@ -193,8 +199,17 @@ class KubeClient:
         url = f"{self._api.configuration.host}{path}"
         if words:
             url += f"?{urlencode(words)}"
-        response = await self._api.call_api(method, url, headers, body, _request_timeout=timeout_s)
-        API_REQUESTS.labels(method, _resource(path), str(response.status)).inc()
+        labels = label_request(method, path, watch="watch" in words)
+        began = time.monotonic()
+        code = "error"
+        try:
+            response = await self._api.call_api(
+                method, url, headers, body, _request_timeout=timeout_s
+            )
+            code = str(response.status)
+        finally:
+            API_SECONDS.labels(*labels).observe(time.monotonic() - began)
+            API_REQUESTS.labels(*labels, code).inc()
         return response
 
 
@@ -217,15 +232,6 @@ def _parse_error(status: int, text: bytes) -> ApiError:
         return ApiError(status, document.get("reason", ""), document.get("message", ""))
     except (ValueError, AttributeError):
         return ApiError(status, "", text.decode(errors="replace")[:500])
-
-
-def _resource(path: str) -> str:
-    """Return the resource that a path is about: a bounded label."""
-    parts = path.strip("/").split("/")
-    parts = parts[2:] if parts[0] == "api" else parts[3:]
-    if len(parts) > 2 and parts[0] == "namespaces":
-        parts = parts[2:]
-    return parts[0] if parts else "discovery"
 
 
 def core_path(kind: str, namespace: str, name: str = "") -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from efficientnet_operator.core.identity import JOB_NAME_LABEL
+from efficientnet_operator.core.metadata import parse_metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,5 @@ class GroupView:
 
 def parse_group(group: Mapping[str, Any]) -> GroupView:
     """Return the view of a PodGroup's JSON."""
-    metadata = group.get("metadata") or {}
-    owners = [o for o in metadata.get("ownerReferences") or [] if o.get("controller")]
-    return GroupView(
-        namespace=metadata.get("namespace", ""),
-        name=metadata.get("name", ""),
-        uid=metadata.get("uid", ""),
-        resource_version=metadata.get("resourceVersion", ""),
-        owner_uid=owners[0].get("uid", "") if owners else "",
-        deleting="deletionTimestamp" in metadata,
-        job_name=(metadata.get("labels") or {}).get(JOB_NAME_LABEL, ""),
-    )
+    deleting = "deletionTimestamp" in (group.get("metadata") or {})
+    return GroupView(**parse_metadata(group), deleting=deleting)
