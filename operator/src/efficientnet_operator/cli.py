@@ -63,6 +63,11 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="SECONDS",
         help="between two looks at a job's progress (default %(default)s)",
     )
+    run.add_argument(
+        "--no-chip-health",
+        action="store_true",
+        help="do not follow the device plugin's reports of unfit chips in kube-system",
+    )
     run.add_argument("--log-format", choices=["text", "json"], default=defaults.log_format)
     run.add_argument("--verbose", action="store_true", help="log debug lines too")
     run.set_defaults(command=run_operator)
@@ -89,6 +94,7 @@ def run_operator(arguments: argparse.Namespace) -> int:
             lease=arguments.lease,
             port=arguments.port,
             progress_interval_s=arguments.progress_interval,
+            chip_health=not arguments.no_chip_health,
             kubeconfig=arguments.kubeconfig,
             log_format=arguments.log_format,
             verbose=arguments.verbose,

@@ -142,6 +142,22 @@ class KubeClient:
                 return items, metadata.get("resourceVersion", "")
             query["continue"] = metadata["continue"]
 
+    async def list_pages(
+        self, path: str, selector: str = ""
+    ) -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
+        """Yield the objects page by page, each with the resourceVersion to watch from.
+
+        For large objects of which little is kept: five thousand nodes at once take 300 MB.
+        """
+        query: dict[str, Any] = {"limit": PAGE, "labelSelector": selector}
+        while True:
+            page = await self.get(path, **query)
+            metadata = page.get("metadata") or {}
+            yield page.get("items") or [], metadata.get("resourceVersion", "")
+            if not metadata.get("continue"):
+                return
+            query["continue"] = metadata["continue"]
+
     async def watch(
         self, path: str, selector: str, resource_version: str
     ) -> AsyncIterator[dict[str, Any]]:

@@ -77,8 +77,8 @@ class Controller:
 
     def start(self) -> None:
         """Start watches and workers; they run until ``stop``."""
+        memory, client = self._memory, self._client
         for namespace in self._settings.namespaces or ("",):
-            memory, client = self._memory, self._client
             self._spawn(memory.pods.follow(client, core_path("pods", namespace), namespace))
             self._spawn(
                 memory.config_maps.follow(client, core_path("configmaps", namespace), namespace)
@@ -86,6 +86,9 @@ class Controller:
             self._spawn(
                 memory.groups.follow(client, pod_group_path(namespace), namespace, optional=True)
             )
+        self._spawn(memory.surroundings.follow_nodes(client))
+        if self._settings.chip_health:
+            self._spawn(memory.surroundings.follow_chips(client))
         for _ in range(WORKERS):
             self._spawn(self._work())
         self._spawn(self._lead())
@@ -191,7 +194,7 @@ class Controller:
                 self._queue.done(key, failed=failed)
 
     async def _turn(self, key: Key) -> None:
-        view = await self._memory.observe(key, self._client)
+        view = self._memory.observe(key)
         if view is None:
             return
         plan = reconcile(view, datetime.now(UTC))
