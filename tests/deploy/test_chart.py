@@ -10,12 +10,13 @@ CHART = Path(__file__).parents[2] / "charts/efficientnet-operator"
 FULL = "efficientnet-operator"
 CRD = ("CustomResourceDefinition", "efficientnetjobs.efficientnet.dev")
 NODES = {("ClusterRole", f"{FULL}-nodes"), ("ClusterRoleBinding", f"{FULL}-nodes")}
+CHIPS = {(kind, f"kube-system/{FULL}-chip-health") for kind in ("Role", "RoleBinding")}
 PEOPLE = {("ClusterRole", f"{FULL}-view"), ("ClusterRole", f"{FULL}-edit")}
 EVERYWHERE = {("ClusterRole", FULL), ("ClusterRoleBinding", FULL)}
 ACCOUNT = {("ServiceAccount", FULL)}
 RUNNING = {("Deployment", FULL), ("Service", FULL)}
 LEASE = {(kind, f"enj-system/{FULL}-lease") for kind in ("Role", "RoleBinding")}
-ALL = {CRD} | LEASE | NODES | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING
+ALL = {CRD} | LEASE | NODES | CHIPS | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING
 IN_TWO = {(kind, f"{ns}/{FULL}") for kind in ("Role", "RoleBinding") for ns in ("a", "b")}
 EXISTING = ("--set", "serviceAccount.create=false,serviceAccount.name=mine")
 ALL_POD_VALUES = (
@@ -35,6 +36,7 @@ RENDERED = {
     "by default everything": ((), ALL),
     "without the CRD": (("--set", "crd.enabled=false"), ALL - {CRD}),
     "without node access": (("--set", "nodeAccess.enabled=false"), ALL - NODES),
+    "without chip health": (("--set", "chipHealth.enabled=false"), ALL - CHIPS),
     "without roles for people": (("--set", "userRoles.enabled=false"), ALL - PEOPLE),
     "with an account that exists": (EXISTING, ALL - ACCOUNT),
     "two namespaces get a Role each": (
@@ -129,6 +131,10 @@ COMMANDS = {
     "each watched namespace": (
         ("--set", "watchNamespaces={a,b}"),
         [*ARGS, "--namespace=a", "--namespace=b"],
+    ),
+    "without chip health": (
+        ("--set", "chipHealth.enabled=false"),
+        [*ARGS, "--no-chip-health"],
     ),
     "another interval": (
         ("--set", "progressIntervalSeconds=30"),

@@ -13,7 +13,10 @@ from efficientnet_operator.core.identity import JobRef, child_metadata
 
 SOURCE = Path(__file__).parents[2] / "operator/src/efficientnet_operator"
 FULL = "efficientnet-operator"
-METHODS = {"get", "create", "merge_patch", "apply", "delete", "list_all", "watch", "request"}
+METHODS = {"get", "create", "merge_patch", "apply", "delete", "request"}
+METHODS |= {"list_all", "watch"}
+# The client itself, and what `explain` reads with a person's own rights.
+NOT_THE_OPERATOR = {"client.py", "inspecting.py"}
 CHILDREN = ("/pods", "/configmaps", "scheduling.k8s.io/podgroups")
 JOBS = "efficientnet.dev/efficientnetjobs"
 LEASES = "coordination.k8s.io/leases"
@@ -21,8 +24,7 @@ LEASES = "coordination.k8s.io/leases"
 CALLS = {
     ("kube/cache.py", "follow", "list_all"): {("list", kind) for kind in CHILDREN},
     ("kube/cache.py", "_watch", "watch"): {("watch", kind) for kind in CHILDREN},
-    ("kube/controller.py", "_read_again", "get"): {("get", JOBS)},
-    ("kube/controller.py", "wait_for_jobs", "get"): {("list", JOBS)},
+    ("kube/controller.py", "_select_jobs", "get"): {("list", JOBS)},
     ("kube/execute.py", "_apply_status", "apply"): {("patch", f"{JOBS}/status")},
     ("kube/execute.py", "_create", "create"): {("create", kind) for kind in CHILDREN},
     ("kube/execute.py", "_resolve_conflict", "get"): {("get", kind) for kind in CHILDREN},
@@ -30,21 +32,23 @@ CALLS = {
     ("kube/execute.py", "_delete", "delete"): {("delete", kind) for kind in CHILDREN},
     ("kube/execute.py", "_delete_job", "delete"): {("delete", JOBS)},
     ("kube/execute.py", "_tell", "create"): {("create", "/events")},
+    ("kube/node_cache.py", "_list", "list_all"): {("list", "/nodes"), ("list", "/configmaps")},
+    ("kube/node_cache.py", "_watch", "watch"): {("watch", "/nodes"), ("watch", "/configmaps")},
     ("kube/lease.py", "_read", "get"): {("get", LEASES)},
     ("kube/lease.py", "_take", "create"): {("create", LEASES)},
     ("kube/lease.py", "_replace", "request"): {("update", LEASES)},
-    ("kube/observe.py", "_ask_node", "get"): {("get", "/nodes")},
 }
 KOPF = {("list", JOBS), ("watch", JOBS)}
 OWNER_REFERENCES = {("update", f"{JOBS}/finalizers")}
-NODES = {("get", "/nodes")}
+NODES = {("list", "/nodes"), ("watch", "/nodes")}
+CHIPS = {("list", "/configmaps"), ("watch", "/configmaps")}
 WANTED = set().union(*CALLS.values()) | KOPF | OWNER_REFERENCES
 
 
 def find_calls():
     """Yield (file, function, method) of each call of a client's method outside the client."""
     for path in SOURCE.rglob("*.py"):
-        if path.name == "client.py":
+        if path.name in NOT_THE_OPERATOR:
             continue
         for function in ast.walk(ast.parse(path.read_text())):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -73,14 +77,23 @@ def test_owner_references_block_deletion_which_needs_a_right():
 
 OWN = {(verb, LEASES) for verb in ("get", "create", "update")}
 BESIDE = {f"Role/enj-system/{FULL}-lease": OWN}
+IN_KUBE_SYSTEM = {f"Role/kube-system/{FULL}-chip-health": CHIPS}
 OF_JOBS = WANTED - NODES - OWN
 EVERYWHERE = {f"ClusterRole/{FULL}": OF_JOBS} | BESIDE
 GRANTED = {
-    "all namespaces": ((), EVERYWHERE | {f"ClusterRole/{FULL}-nodes": NODES}),
-    "all namespaces, but no nodes": (("--set", "nodeAccess.enabled=false"), EVERYWHERE),
+    "all namespaces": ((), EVERYWHERE | IN_KUBE_SYSTEM | {f"ClusterRole/{FULL}-nodes": NODES}),
+    "all namespaces, but no nodes": (
+        ("--set", "nodeAccess.enabled=false"),
+        EVERYWHERE | IN_KUBE_SYSTEM,
+    ),
+    "all namespaces, but neither nodes nor chips": (
+        ("--set", "nodeAccess.enabled=false,chipHealth.enabled=false"),
+        EVERYWHERE,
+    ),
     "two namespaces": (
         ("--set", "watchNamespaces={a,b}"),
         BESIDE
+        | IN_KUBE_SYSTEM
         | {
             f"Role/a/{FULL}": OF_JOBS,
             f"Role/b/{FULL}": OF_JOBS,

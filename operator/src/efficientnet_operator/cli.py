@@ -69,6 +69,11 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="between two looks at a job's progress (default %(default)s)",
     )
     run.add_argument(
+        "--no-chip-health",
+        action="store_true",
+        help="do not follow the device plugin's reports of unfit chips in kube-system",
+    )
+    run.add_argument(
         "--job-series",
         type=_read_count,
         default=defaults.job_series,
@@ -123,6 +128,7 @@ def run_operator(arguments: argparse.Namespace) -> int:
             lease=arguments.lease,
             port=arguments.port,
             progress_interval_s=arguments.progress_interval,
+            chip_health=not arguments.no_chip_health,
             kubeconfig=arguments.kubeconfig,
             job_series=arguments.job_series,
             log_format=arguments.log_format,

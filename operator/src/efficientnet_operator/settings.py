@@ -17,6 +17,7 @@ class Settings:
         lease: namespace and name of the Lease that the one who writes holds; None: no other runs.
         port: where /healthz, /readyz and /metrics are served.
         progress_interval_s: seconds between two looks at a job's progress.
+        chip_health: whether the device plugin's reports of unfit chips are followed.
         kubeconfig: file that says how to reach the cluster; None is in-cluster, or the default.
         job_series: how many jobs may have time series of their own.
         log_format: ``json``, ``text`` for people, or ``auto``: text on a terminal.
@@ -28,6 +29,7 @@ class Settings:
     lease: tuple[str, str] | None = None
     port: int = 8080
     progress_interval_s: float = 5.0
+    chip_health: bool = True
     kubeconfig: str | None = None
     job_series: int = 500
     log_format: LogFormat = "auto"

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-import pytest
 from localcluster.control_plane import ControlPlane
 from operator_lab.api import Api
 from operator_lab.identity import install
@@ -48,21 +47,6 @@ def test_it_serves_health_and_metrics(lab):
     assert ("efficientnet_operator_reconcile_errors_total", "internal") not in metrics
     own = {name for name, *_ in metrics if not name.startswith(("python_", "process_"))}
     assert all(name.startswith("efficientnet_operator_") for name in own)
-
-
-@pytest.mark.parametrize("form", ["pod-uid", "node-ip"])
-def test_nodes_are_not_asked_where_the_plugin_says_all(lab, form):
-    before = node_reads(lab.operator)
-    lab.job(npus=2).run(form=form)
-    assert node_reads(lab.operator) == before
-
-
-def node_reads(operator):
-    return sum(
-        count
-        for (name, *labels), count in read_metrics(operator).items()
-        if name == "efficientnet_operator_api_requests_total" and "nodes" in labels
-    )
 
 
 def test_progress_of_rank_0_appears_in_the_status(lab):

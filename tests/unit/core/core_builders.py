@@ -123,6 +123,8 @@ class Cluster:
     config_maps: dict[str, dict] = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
     nodes: dict = field(default_factory=dict)
+    lost_nodes: dict = field(default_factory=dict)
+    chip_reports: dict = field(default_factory=dict)
     refusals: dict = field(default_factory=dict)
     progress: dict | None = None
     survey: tuple | None = None
@@ -142,6 +144,8 @@ class Cluster:
             config_maps={n: parse_config_map(c) for n, c in self.config_maps.items()},
             groups={name: f"uid-of-{name}" for name in self.groups},
             nodes=self.nodes,
+            lost_nodes=self.lost_nodes,
+            chip_reports=self.chip_reports,
             refusals=self.refusals,
             progress=self.progress and a_report(**self.progress),
             survey=self.survey,

@@ -11,7 +11,9 @@ from typing import Any
 
 from efficientnet_operator.api.spec import EfficientNetJob
 from efficientnet_operator.core.allocations import NodeFacts
+from efficientnet_operator.core.chip_health import ChipReport
 from efficientnet_operator.core.config_maps import ConfigMapView
+from efficientnet_operator.core.nodes import NodeLoss
 from efficientnet_operator.core.pod_view import PodView
 from efficientnet_operator.core.progress import RankReport
 
@@ -34,8 +36,11 @@ class View:
         pods: all pods that carry the job's name as label, of any job UID and attempt.
         config_maps: the job's rank table ConfigMaps by name.
         groups: UIDs by name of the PodGroups of this very job that exist and stay.
-        nodes: facts of the nodes that the pods are on, by node name.
+        nodes: facts of nodes that the rank table needs, by node name.
         node_source: why facts of nodes are missing; "" where they can be read.
+        lost_nodes: those of the pods' nodes that are not Ready or gone; {} where nodes cannot be
+            read.
+        chip_reports: reports of unfit chips on the pods' nodes, by node name.
         refusals: children by name that could not be created lately.
         progress: rank 0's newest report; None where it was not asked.
         survey: the reports of all ranks that answered; None where they were not asked.
@@ -48,6 +53,8 @@ class View:
     groups: Mapping[str, str] = field(default_factory=dict)
     nodes: Mapping[str, NodeFacts] = field(default_factory=dict)
     node_source: str = ""
+    lost_nodes: Mapping[str, NodeLoss] = field(default_factory=dict)
+    chip_reports: Mapping[str, ChipReport] = field(default_factory=dict)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     progress: RankReport | None = None
     survey: tuple[RankReport, ...] | None = None

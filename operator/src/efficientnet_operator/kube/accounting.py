@@ -101,7 +101,8 @@ class Books:
     def _show_watches(self) -> None:
         metrics.WATCH_AGE_SECONDS.clear()
         memory = self._memory
-        for cache in (memory.pods, memory.config_maps, memory.groups):
+        around = memory.surroundings
+        for cache in (memory.pods, memory.config_maps, memory.groups, around.nodes, around.chips):
             silent_s = cache.silent_s
             if silent_s is not None:
                 metrics.WATCH_AGE_SECONDS.labels(cache.resource).set(silent_s)

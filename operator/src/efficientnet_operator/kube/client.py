@@ -173,16 +173,20 @@ class KubeClient:
         response = await self._send("GET", path, query, None, JSON, WATCH_S + 30)
         if response.status >= 400:
             raise _parse_error(response.status, await response.read())
-        async for line in response.response.content:
-            event: dict[str, Any] = json.loads(line)
-            if event.get("type") == "ERROR":
-                status = event.get("object") or {}
-                raise ApiError(
-                    int(status.get("code", 500)),
-                    str(status.get("reason", "")),
-                    str(status.get("message", "")),
-                )
-            yield event
+        try:
+            async for line in response.response.content:
+                event: dict[str, Any] = json.loads(line)
+                if event.get("type") == "ERROR":
+                    status = event.get("object") or {}
+                    raise ApiError(
+                        int(status.get("code", 500)),
+                        str(status.get("reason", "")),
+                        str(status.get("message", "")),
+                    )
+                yield event
+        finally:
+            # A watch that is left in its middle would keep its connection.
+            response.response.close()
 
     async def _send(
         self,

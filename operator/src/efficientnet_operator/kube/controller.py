@@ -92,9 +92,13 @@ class Controller:
 
     def start(self) -> None:
         """Start watches and workers; they run until ``stop``."""
+        memory, client = self._memory, self._client
         for namespace in self._settings.namespaces or ("",):
-            for cache, path, optional in children_to_watch(self._memory, namespace):
-                self._spawn(cache.follow(self._client, path, namespace, optional=optional))
+            for cache, path, optional in children_to_watch(memory, namespace):
+                self._spawn(cache.follow(client, path, namespace, optional=optional))
+        self._spawn(memory.surroundings.follow_nodes(client))
+        if self._settings.chip_health:
+            self._spawn(memory.surroundings.follow_chips(client))
         for _ in range(WORKERS):
             self._spawn(self._work())
         self._spawn(self._lead())
@@ -214,7 +218,7 @@ class Controller:
         return False
 
     async def _turn(self, key: Key) -> None:
-        view = await self._memory.observe(key, self._client)
+        view = self._memory.observe(key)
         if view is None:
             return
         now = datetime.now(UTC)

@@ -52,4 +52,5 @@ async def inspect(client: KubeClient, namespace: str, name: str) -> View | None:
                 raise
             continue
         cache.replace(namespace, children, version)
-    return await memory.observe(key, client)
+    await memory.surroundings.read_once(client)
+    return memory.observe(key)

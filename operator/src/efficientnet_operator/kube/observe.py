@@ -1,44 +1,31 @@
 """Gather what one reconciliation may look at: ``observe(key) -> View``.
 
-Everything but the facts of nodes comes from caches. Nodes are asked only where
-an address or a topology value is needed, and may not be readable at all.
+Everything comes from caches; nothing is asked of the API server here. What
+lies around the pods, their nodes and chips, may not be readable at all.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
-
 from efficientnet_operator.api.parsing import parse_job
 from efficientnet_operator.api.spec import EfficientNetJob
-from efficientnet_operator.core.allocations import (
-    DEVICE_ANNOTATIONS,
-    NodeFacts,
-    parse_base_device_infos,
-)
+from efficientnet_operator.core.allocations import DEVICE_ANNOTATIONS
 from efficientnet_operator.core.config_maps import ConfigMapView, parse_config_map
 from efficientnet_operator.core.pod_view import PodView, parse_pod
 from efficientnet_operator.core.progress import RankReport
 from efficientnet_operator.core.view import Refusal, View
 from efficientnet_operator.kube.cache import ChildCache
-from efficientnet_operator.kube.client import ApiError, KubeClient, core_path
 from efficientnet_operator.kube.groups import GroupView, parse_group
 from efficientnet_operator.kube.queue import Key, WorkQueue
+from efficientnet_operator.kube.surroundings import Surroundings
 
-NODE_FACTS_S = 30.0
-"""How long facts of a node are believed."""
-NODE_RETRY_S = 5.0
-"""How long a node that could not be read is left alone."""
-NODES_AT_ONCE = 32
 REFUSAL_S = 10.0
 """How long a refused child is left alone before it is tried again."""
-DEVICE_INFOS = "baseDeviceInfos"
 NO_ADDRESS = re.compile(r'"device_ip"\s*:\s*(?:"-1"|""|null)')
 
 
@@ -56,30 +43,28 @@ class Memory:
     pods: ChildCache[PodView]
     config_maps: ChildCache[ConfigMapView]
     groups: ChildCache[GroupView]
+    surroundings: Surroundings
     jobs: dict[Key, dict[str, Any]] = field(default_factory=dict)
     refusals: dict[Key, dict[str, tuple[Refusal, float]]] = field(default_factory=dict)
     progress: dict[Key, tuple[int, RankReport]] = field(default_factory=dict)
     surveys: dict[Key, tuple[int, tuple[RankReport, ...]]] = field(default_factory=dict)
-    # None stands for a node that could not be read.
-    _nodes: dict[str, tuple[NodeFacts | None, float]] = field(default_factory=dict)
-    _node_slots: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(NODES_AT_ONCE)
-    )
-    _node_source: str = ""
 
     @classmethod
     def create(cls, queue: WorkQueue) -> Memory:
         """Return an empty memory whose caches enqueue into ``queue``."""
+        pods = ChildCache("pods", parse_pod, queue.add)
         return cls(
-            pods=ChildCache("pods", parse_pod, queue.add),
+            pods=pods,
             config_maps=ChildCache("configmaps", parse_config_map, queue.add),
             groups=ChildCache("podgroups", parse_group, queue.add),
+            surroundings=Surroundings(pods, queue.add),
         )
 
     @property
     def synced(self) -> bool:
         """Whether all caches have been filled."""
-        return self.pods.synced and self.config_maps.synced and self.groups.synced
+        children = self.pods.synced and self.config_maps.synced and self.groups.synced
+        return children and self.surroundings.synced
 
     def put_job(self, document: dict[str, Any]) -> Key:
         """Keep a job's JSON unless a newer version is known; return its key."""
@@ -99,7 +84,7 @@ class Memory:
         """Remember that a child could not be created."""
         self.refusals.setdefault(key, {})[name] = (refusal, time.monotonic())
 
-    async def observe(self, key: Key, client: KubeClient) -> View | None:
+    def observe(self, key: Key) -> View | None:
         """Return the view of a job; None for one that is gone.
 
         Raises:
@@ -115,6 +100,7 @@ class Memory:
         polled, progress = self.progress.pop(key, (0, None))
         surveyed, survey = self.surveys.pop(key, (0, None))
         attempt = status.get("attempt")
+        nodes = {p.node for p in pods if p.node}
         return View(
             job=job,
             status=status,
@@ -125,8 +111,10 @@ class Memory:
                 for g in self.groups.of_job(key)
                 if g.owner_uid == job.metadata.uid and not g.deleting
             },
-            nodes=await self._node_facts(_nodes_to_ask(job, status, pods), client),
-            node_source=self._node_source,
+            nodes=self.surroundings.facts_of(_nodes_to_know(job, status, pods)),
+            node_source=self.surroundings.nodes.source,
+            lost_nodes=self.surroundings.losses_of(nodes),
+            chip_reports=self.surroundings.reports_of(nodes),
             refusals=self._fresh_refusals(key),
             progress=progress if polled == attempt else None,
             survey=survey if surveyed == attempt else None,
@@ -141,29 +129,8 @@ class Memory:
             self.refusals.pop(key, None)
         return {name: refusal for name, (refusal, _) in fresh.items()}
 
-    async def _node_facts(self, names: Iterable[str], client: KubeClient) -> dict[str, NodeFacts]:
-        limit = time.monotonic() - NODE_FACTS_S
-        wanted = set(names)
-        stale = [n for n in wanted if n not in self._nodes or self._nodes[n][1] < limit]
-        await asyncio.gather(*(self._ask_node(name, client) for name in stale))
-        found = {n: self._nodes[n][0] for n in wanted}
-        return {name: facts for name, facts in found.items() if facts}
 
-    async def _ask_node(self, name: str, client: KubeClient) -> None:
-        try:
-            async with self._node_slots:
-                metadata = (await client.get(core_path("nodes", "", name)))["metadata"]
-        except (ApiError, aiohttp.ClientError, TimeoutError) as error:
-            self._node_source = f"nodes cannot be read ({error or repr(error)})"
-            self._nodes[name] = (None, time.monotonic() - NODE_FACTS_S + NODE_RETRY_S)
-            return
-        self._node_source = ""
-        infos = (metadata.get("annotations") or {}).get(DEVICE_INFOS, "")
-        facts = NodeFacts(parse_base_device_infos(infos), metadata.get("labels") or {})
-        self._nodes[name] = (facts, time.monotonic())
-
-
-def _nodes_to_ask(
+def _nodes_to_know(
     job: EfficientNetJob, status: Mapping[str, Any], pods: Iterable[PodView]
 ) -> set[str]:
     """Return the nodes of pods whose annotation lacks an address, or all for a topology key.
