@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from efficientnet_operator.kube.client import KubeClient, core_path, job_path
+from efficientnet_operator.core.resources import JOB, POD
+from efficientnet_operator.kube.client import KubeClient
 from localcluster.control_plane import ControlPlane
 from operator_idle import cpu_seconds, memory_mb
 from operator_lab.identity import install, write_operator_kubeconfig
@@ -100,7 +101,8 @@ async def preparing(cluster: ControlPlane, folder: Path) -> AsyncIterator[Bench]
         async with BareLoop(cluster.kubeconfig, folder) as loop:
             yield Bench(client, observer, loop, operator)
     except BaseException:
-        print(operator.log.read_text()[-4000:], file=sys.stderr)
+        if operator.log.exists():
+            print(operator.log.read_text()[-4000:], file=sys.stderr)
         raise
     finally:
         operator.kill()
@@ -118,7 +120,7 @@ async def measure_gang(bench: Bench, npus: int) -> list[Result]:
     first, second = (name, 1), (name, 2)
     used_s, requests = cpu_seconds(bench.operator.pid), count_requests(bench.operator)
     began = time.monotonic()
-    await bench.client.create(job_path(NAMESPACE), a_job(name, npus))
+    await bench.client.create(JOB.path(NAMESPACE), a_job(name, npus))
     seconds = {"pods created": await observer.until_pods(first, "created", npus) - began}
     seconds["table completed"] = await observer.until_table(first) - began
     seconds["all nudged"] = await observer.until_pods(first, "nudged", npus) - began
@@ -133,7 +135,7 @@ async def measure_gang(bench: Bench, npus: int) -> list[Result]:
     await observer.until_pods(second, "nudged", npus)
 
     began = time.monotonic()
-    await bench.client.delete(job_path(NAMESPACE, name), {"propagationPolicy": "Background"})
+    await bench.client.delete(JOB.path(NAMESPACE, name), {"propagationPolicy": "Background"})
     seconds["deletion"] = await observer.until_pods(second, "gone", npus) - began
     memory = memory_mb(bench.operator.pid, "VmHWM")
     bench.operator.terminate()
@@ -164,7 +166,7 @@ async def measure_fleet(bench: Bench, jobs: int, npus: int) -> list[Result]:
     used_s, requests = cpu_seconds(bench.operator.pid), count_requests(bench.operator)
     names = [f"fleet-{i}" for i in range(jobs)]
     began = time.monotonic()
-    await for_all(names, lambda n: bench.client.create(job_path(NAMESPACE), a_job(n, npus)))
+    await for_all(names, lambda n: bench.client.create(JOB.path(NAMESPACE), a_job(n, npus)))
     await observer.until("all tables", lambda: all((n, 1) in observer.tables for n in names))
     seconds = max(observer.tables[n, 1] for n in names) - began
     await observer.until("all run", lambda: all("Running" in observer.statuses[n] for n in names))
@@ -222,7 +224,7 @@ async def fail_a_rank(client: KubeClient, name: str) -> float:
         "phase": "Failed",
         "containerStatuses": [container | {"state": {"terminated": ended}}],
     }
-    path = core_path("pods", NAMESPACE, f"{name}-1-0")
+    path = POD.path(NAMESPACE, f"{name}-1-0")
     await client.merge_patch(f"{path}/status", {"status": status})
     return began
 

@@ -11,12 +11,13 @@ FULL = "efficientnet-operator"
 CRD = ("CustomResourceDefinition", "efficientnetjobs.efficientnet.dev")
 NODES = {("ClusterRole", f"{FULL}-nodes"), ("ClusterRoleBinding", f"{FULL}-nodes")}
 FLAVORS = {("ClusterRole", f"{FULL}-flavors"), ("ClusterRoleBinding", f"{FULL}-flavors")}
+CHIPS = {(kind, f"kube-system/{FULL}-chip-health") for kind in ("Role", "RoleBinding")}
 PEOPLE = {("ClusterRole", f"{FULL}-view"), ("ClusterRole", f"{FULL}-edit")}
 EVERYWHERE = {("ClusterRole", FULL), ("ClusterRoleBinding", FULL)}
 ACCOUNT = {("ServiceAccount", FULL)}
 RUNNING = {("Deployment", FULL), ("Service", FULL)}
 LEASE = {(kind, f"enj-system/{FULL}-lease") for kind in ("Role", "RoleBinding")}
-ALL = {CRD} | LEASE | NODES | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING
+ALL = {CRD} | LEASE | NODES | CHIPS | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING
 IN_TWO = {(kind, f"{ns}/{FULL}") for kind in ("Role", "RoleBinding") for ns in ("a", "b")}
 EXISTING = ("--set", "serviceAccount.create=false,serviceAccount.name=mine")
 ALL_POD_VALUES = (
@@ -36,6 +37,7 @@ RENDERED = {
     "by default everything": ((), ALL),
     "without the CRD": (("--set", "crd.enabled=false"), ALL - {CRD}),
     "without node access": (("--set", "nodeAccess.enabled=false"), ALL - NODES),
+    "without chip health": (("--set", "chipHealth.enabled=false"), ALL - CHIPS),
     "without roles for people": (("--set", "userRoles.enabled=false"), ALL - PEOPLE),
     "with Kueue": (("--set", "kueue.enabled=true"), ALL | FLAVORS),
     "with an account that exists": (EXISTING, ALL - ACCOUNT),
@@ -84,6 +86,7 @@ REFUSED = {
         "'/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'",
     ),
     "a digest that is a tag": ("image.digest=v1", "'/image/digest': 'v1' does not match"),
+    "a log of another form": ("logFormat=xml", "value must be one of"),
     "no interval": ("progressIntervalSeconds=0", "minimum: got 0, want 1"),
     "no account at all": (
         "serviceAccount.create=false",
@@ -121,6 +124,7 @@ ARGS = [
     "run",
     "--port=8080",
     "--log-format=json",
+    "--job-series=500",
     f"--lease=enj-system/{FULL}",
     "--progress-interval=5",
 ]
@@ -130,9 +134,21 @@ COMMANDS = {
         ("--set", "watchNamespaces={a,b}"),
         [*ARGS, "--namespace=a", "--namespace=b"],
     ),
+    "without chip health": (
+        ("--set", "chipHealth.enabled=false"),
+        [*ARGS, "--no-chip-health"],
+    ),
     "another interval": (
         ("--set", "progressIntervalSeconds=30"),
         [*ARGS[:-1], "--progress-interval=30"],
+    ),
+    "some jobs only": (
+        ("--set-string", "selector=team in (vision\\,speech)"),
+        [*ARGS, "--selector=team in (vision,speech)"],
+    ),
+    "another log, fewer series": (
+        ("--set", "logFormat=text,jobSeries=0"),
+        [*ARGS[:2], "--log-format=text", "--job-series=0", *ARGS[4:]],
     ),
 }
 

@@ -74,8 +74,10 @@ MAY = {
     "read secrets": ("get", "secrets", "team-a", "no"),
     "write the spec of jobs": ("patch", "efficientnetjobs.efficientnet.dev", "team-a", "no"),
     "run commands in pods": ("create", "pods/exec", "team-a", "no"),
-    "read a node": ("get", "nodes", "", "yes"),
-    "list nodes": ("list", "nodes", "", "no"),
+    "watch nodes": ("watch", "nodes", "", "yes"),
+    "change nodes": ("patch", "nodes", "", "no"),
+    "watch chip reports": ("watch", "configmaps", "kube-system", "yes"),
+    "change chip reports": ("patch", "configmaps", "kube-system", "no"),
 }
 
 

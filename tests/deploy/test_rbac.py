@@ -14,19 +14,21 @@ from efficientnet_operator.core.resources import POD_GROUPS
 
 SOURCE = Path(__file__).parents[2] / "operator/src/efficientnet_operator"
 FULL = "efficientnet-operator"
-METHODS = {"get", "create", "merge_patch", "apply", "delete", "list_all", "watch", "request"}
+METHODS = {"get", "create", "merge_patch", "apply", "delete", "request"}
+METHODS |= {"list_all", "watch"}
+# The client itself, and what `explain` reads with a person's own rights.
+NOT_THE_OPERATOR = {"client.py", "inspecting.py"}
 GROUPS = tuple(sorted({r.group for r in POD_GROUPS}))
 CHILDREN = ("/pods", "/configmaps", *(f"{group}/podgroups" for group in GROUPS))
 JOBS = "efficientnet.dev/efficientnetjobs"
 WORKLOADS = "kueue.x-k8s.io/workloads"
-FLAVORS = {("get", "kueue.x-k8s.io/resourceflavors")}
+FLAVORS = {(verb, "kueue.x-k8s.io/resourceflavors") for verb in ("list", "watch")}
 LEASES = "coordination.k8s.io/leases"
 
 CALLS = {
     ("kube/cache.py", "follow", "list_all"): {("list", kind) for kind in CHILDREN},
     ("kube/cache.py", "_watch", "watch"): {("watch", kind) for kind in CHILDREN},
-    ("kube/controller.py", "_read_again", "get"): {("get", JOBS)},
-    ("kube/controller.py", "wait_for_jobs", "get"): {("list", JOBS)},
+    ("kube/controller.py", "_select_jobs", "get"): {("list", JOBS)},
     ("kube/execute.py", "_apply_status", "apply"): {("patch", f"{JOBS}/status")},
     ("kube/execute.py", "_create", "create"): {("create", kind) for kind in CHILDREN},
     ("kube/execute.py", "_resolve_conflict", "get"): {("get", kind) for kind in CHILDREN},
@@ -35,25 +37,26 @@ CALLS = {
     ("kube/execute.py", "_delete_job", "delete"): {("delete", JOBS)},
     ("kube/execute.py", "_tell", "create"): {("create", "/events")},
     ("kube/execute.py", "_report", "merge_patch"): set(),  # Kueue's, below
-    ("kube/flavors.py", "read", "get"): set(),
+    ("kube/node_cache.py", "_list", "list_all"): {("list", "/nodes"), ("list", "/configmaps")},
+    ("kube/node_cache.py", "_watch", "watch"): {("watch", "/nodes"), ("watch", "/configmaps")},
     ("kube/lease.py", "_read", "get"): {("get", LEASES)},
     ("kube/lease.py", "_take", "create"): {("create", LEASES)},
     ("kube/lease.py", "_replace", "request"): {("update", LEASES)},
-    ("kube/observe.py", "_ask_node", "get"): {("get", "/nodes")},
 }
 VERBS = ("list", "watch", "get", "create", "patch", "delete")
 KUEUE = {(verb, WORKLOADS) for verb in VERBS} | {("patch", f"{WORKLOADS}/status")}
 """With Kueue its Workloads are children like the others, and it is told how jobs stand."""
 KOPF = {("list", JOBS), ("watch", JOBS)}
 OWNER_REFERENCES = {("update", f"{JOBS}/finalizers")}
-NODES = {("get", "/nodes")}
+NODES = {("list", "/nodes"), ("watch", "/nodes")}
+CHIPS = {("list", "/configmaps"), ("watch", "/configmaps")}
 WANTED = set().union(*CALLS.values()) | KOPF | OWNER_REFERENCES
 
 
 def find_calls():
     """Yield (file, function, method) of each call of a client's method outside the client."""
     for path in SOURCE.rglob("*.py"):
-        if path.name == "client.py":
+        if path.name in NOT_THE_OPERATOR:
             continue
         for function in ast.walk(ast.parse(path.read_text())):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -82,18 +85,27 @@ def test_owner_references_block_deletion_which_needs_a_right():
 
 OWN = {(verb, LEASES) for verb in ("get", "create", "update")}
 BESIDE = {f"Role/enj-system/{FULL}-lease": OWN}
+IN_KUBE_SYSTEM = {f"Role/kube-system/{FULL}-chip-health": CHIPS}
 OF_JOBS = WANTED - NODES - OWN
 EVERYWHERE = {f"ClusterRole/{FULL}": OF_JOBS} | BESIDE
 GRANTED = {
-    "all namespaces": ((), EVERYWHERE | {f"ClusterRole/{FULL}-nodes": NODES}),
-    "all namespaces, but no nodes": (("--set", "nodeAccess.enabled=false"), EVERYWHERE),
     "all namespaces, and Kueue": (
-        ("--set", "kueue.enabled=true,nodeAccess.enabled=false"),
+        ("--set", "kueue.enabled=true,nodeAccess.enabled=false,chipHealth.enabled=false"),
         {f"ClusterRole/{FULL}": OF_JOBS | KUEUE, f"ClusterRole/{FULL}-flavors": FLAVORS} | BESIDE,
+    ),
+    "all namespaces": ((), EVERYWHERE | IN_KUBE_SYSTEM | {f"ClusterRole/{FULL}-nodes": NODES}),
+    "all namespaces, but no nodes": (
+        ("--set", "nodeAccess.enabled=false"),
+        EVERYWHERE | IN_KUBE_SYSTEM,
+    ),
+    "all namespaces, but neither nodes nor chips": (
+        ("--set", "nodeAccess.enabled=false,chipHealth.enabled=false"),
+        EVERYWHERE,
     ),
     "two namespaces": (
         ("--set", "watchNamespaces={a,b}"),
         BESIDE
+        | IN_KUBE_SYSTEM
         | {
             f"Role/a/{FULL}": OF_JOBS,
             f"Role/b/{FULL}": OF_JOBS,

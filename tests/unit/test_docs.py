@@ -125,6 +125,8 @@ def reasons_in(source):
                 "DEADLINE_EXCEEDED",
                 "PENDING_DEADLINE_EXCEEDED",
                 "NO_PROGRESS",
+                "NODE_LOST",
+                "CHIP_UNHEALTHY",
             }:
                 found |= literals(node.value)
         elif isinstance(node, ast.Dict):

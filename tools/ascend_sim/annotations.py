@@ -26,6 +26,9 @@ NODE_LABELS = {
     "node.kubernetes.io/npu.chip.name": "910",
 }
 
+# By which others find the reports of chip health.
+HEALTH_LABELS = {"mx-consumer-cim": "true"}
+
 # What stands in `server_id`: the pod's UID since v7.3, the node's address before.
 ServerId = Literal["pod-uid", "node-ip"]
 

@@ -72,12 +72,14 @@ class Api:
             )
         )
 
-    async def apply_config_map(self, name: str, data: dict[str, str]) -> None:
+    async def apply_config_map(
+        self, name: str, labels: dict[str, str], data: dict[str, str]
+    ) -> None:
         """Create or replace a ConfigMap in kube-system."""
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": name, "namespace": _NAMESPACE},
+            "metadata": {"name": name, "namespace": _NAMESPACE, "labels": labels},
             "data": data,
         }
         await _json(

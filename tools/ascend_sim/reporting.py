@@ -18,6 +18,7 @@ import grpc
 
 from ascend_sim.annotations import (
     CONFIGURATION,
+    HEALTH_LABELS,
     NODE_LABELS,
     PodOnNode,
     build_health_data,
@@ -90,7 +91,8 @@ class Reporter:
     async def _report_health(self, unhealthy: frozenset[int]) -> None:
         if unhealthy != self._reported_unhealthy:
             data = build_health_data(unhealthy, int(time.time()))
-            await self._api.apply_config_map(f"mindx-dl-deviceinfo-{self._node}", data)
+            name = f"mindx-dl-deviceinfo-{self._node}"
+            await self._api.apply_config_map(name, HEALTH_LABELS, data)
             self._reported_unhealthy = unhealthy
 
     async def _report_pods(self, host_ip: IPv4Address, controls: Controls) -> None:

@@ -33,7 +33,7 @@ class Job:
         namespace: where it lives.
         name: its name.
         spec: differences from the smallest spec.
-        labels: of the job.
+        labels: of the job itself.
     """
 
     def __init__(

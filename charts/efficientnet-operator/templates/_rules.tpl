@@ -3,7 +3,7 @@
 rules:
   - apiGroups: [efficientnet.dev]
     resources: [efficientnetjobs]
-    verbs: [get, list, watch, delete]
+    verbs: [list, watch, delete]
   - apiGroups: [efficientnet.dev]
     resources: [efficientnetjobs/status]
     verbs: [patch]

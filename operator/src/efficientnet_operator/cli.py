@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from efficientnet_operator.api.names import PLURAL, SHORT_NAMES, SINGULAR
 from efficientnet_operator.settings import Settings
+
+JOB_WORDS = {"job", SINGULAR, PLURAL, *SHORT_NAMES}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,11 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     crd = commands.add_parser("crd", help="print the CustomResourceDefinition as YAML")
     crd.set_defaults(command=print_crd)
-    explain = commands.add_parser(
-        "explain", help="print every object that a job would become, without a cluster"
-    )
-    explain.add_argument("-f", "--filename", required=True, help="manifest, or - for stdin")
-    explain.set_defaults(command=print_explanation)
+    _add_explain(commands)
     _add_rank_table(commands)
     return parser
 
@@ -46,6 +45,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("--kubeconfig", help="default: in-cluster, else $KUBECONFIG")
     run.add_argument(
         "--namespace", action="append", default=[], help="look after this one only; repeatable"
+    )
+    run.add_argument(
+        "--selector",
+        default=defaults.selector,
+        metavar="LABELS",
+        help="look after jobs with these labels only, such as team=vision,tier!=test",
     )
     run.add_argument(
         "--lease",
@@ -68,9 +73,42 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="SECONDS",
         help="between two looks at a job's progress (default %(default)s)",
     )
-    run.add_argument("--log-format", choices=["text", "json"], default=defaults.log_format)
+    run.add_argument(
+        "--no-chip-health",
+        action="store_true",
+        help="do not follow the device plugin's reports of unfit chips in kube-system",
+    )
+    run.add_argument(
+        "--job-series",
+        type=_read_count,
+        default=defaults.job_series,
+        metavar="N",
+        help="jobs that have metrics of their own, at most (default %(default)s)",
+    )
+    run.add_argument(
+        "--log-format",
+        choices=["auto", "text", "json"],
+        default=defaults.log_format,
+        help="auto (the default) is text on a terminal and json elsewhere",
+    )
     run.add_argument("--verbose", action="store_true", help="log debug lines too")
     run.set_defaults(command=run_operator)
+
+
+def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="print what a live job waits for and what comes next, or every object that a "
+        "manifest would become, without a cluster",
+    )
+    what = explain.add_mutually_exclusive_group(required=True)
+    what.add_argument("job", nargs="?", type=_read_job, metavar="job/NAME", help="a live job")
+    what.add_argument("-f", "--filename", help="manifest, or - for stdin")
+    live = explain.add_argument_group("of a live job")
+    live.add_argument("-n", "--namespace", help="default: that of the kubeconfig's context")
+    live.add_argument("--kubeconfig", help="default: in-cluster, else $KUBECONFIG")
+    live.add_argument("-o", "--output", choices=["text", "yaml", "json"], default="text")
+    explain.set_defaults(command=print_explanation)
 
 
 def _add_rank_table(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -91,11 +129,14 @@ def run_operator(arguments: argparse.Namespace) -> int:
     handlers.run(
         Settings(
             namespaces=tuple(arguments.namespace),
+            selector=arguments.selector,
             lease=arguments.lease,
             kueue=arguments.kueue,
             port=arguments.port,
             progress_interval_s=arguments.progress_interval,
+            chip_health=not arguments.no_chip_health,
             kubeconfig=arguments.kubeconfig,
+            job_series=arguments.job_series,
             log_format=arguments.log_format,
             verbose=arguments.verbose,
         )
@@ -112,10 +153,16 @@ def print_crd(_: argparse.Namespace) -> int:
 
 
 def print_explanation(arguments: argparse.Namespace) -> int:
-    """Print the objects of a job, or why the API server would refuse it."""
+    """Print a live job's plan; or a manifest's objects, or why the API server would refuse it."""
     from efficientnet_operator.api.manifests import load_manifest
     from efficientnet_operator.explaining import RefusedError, explain
 
+    if arguments.job:
+        from efficientnet_operator.explaining_live import explain_live
+
+        where = (arguments.job, arguments.namespace, arguments.kubeconfig)
+        print(explain_live(*where, arguments.output), end="")
+        return 0
     try:
         print(explain(load_manifest(_read(arguments.filename))), end="")
     except RefusedError as error:
@@ -154,6 +201,19 @@ def _read_lease(text: str) -> tuple[str, str]:
     if not (namespace and slash and name) or "/" in name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAMESPACE/NAME")
     return namespace, name
+
+
+def _read_count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def _read_job(text: str) -> str:
+    kind, slash, name = text.rpartition("/")
+    if not name or (slash and kind not in JOB_WORDS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form job/NAME")
+    return name
 
 
 def _read(filename: str) -> str:

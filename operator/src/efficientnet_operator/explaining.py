@@ -1,4 +1,4 @@
-"""``efficientnet-operator explain``: show what a manifest would become, offline.
+"""``efficientnet-operator explain -f``: show what a manifest would become, offline.
 
 The same validation as the CRD's, with its words, and the same plan as the
 operator's first one; nothing is contacted.
@@ -59,8 +59,13 @@ def explain(manifest: Mapping[str, Any]) -> str:
         objects += later.pods
     if not objects:
         return f"# Nothing would be created; the operator would wait for {plan.waits_for}.\n"
+    return dump_yaml(*objects)
+
+
+def dump_yaml(*documents: Any) -> str:
+    """Return documents as block-style YAML."""
     return yaml.dump_all(
-        objects, Dumper=_Dumper, sort_keys=False, default_flow_style=False, explicit_start=True
+        documents, Dumper=_Dumper, sort_keys=False, default_flow_style=False, explicit_start=True
     )
 
 

@@ -14,8 +14,9 @@ import kopf
 
 from efficientnet_operator.api.names import GROUP, PLURAL, VERSION
 from efficientnet_operator.kube.client import KubeClient
-from efficientnet_operator.kube.controller import Controller
+from efficientnet_operator.kube.controller import Controller, SelectorError
 from efficientnet_operator.kube.health import serve_health
+from efficientnet_operator.logs import configure_logging
 from efficientnet_operator.settings import Settings
 
 
@@ -23,8 +24,7 @@ def run(settings: Settings) -> None:
     """Run the operator until it is stopped by a signal."""
     if settings.kubeconfig:
         os.environ["KUBECONFIG"] = settings.kubeconfig  # kopf's own login reads it
-    log_format = kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL
-    kopf.configure(verbose=settings.verbose, log_format=log_format)
+    configure_logging(settings.log_format, verbose=settings.verbose)
     # kopf tells of each event that it delivers; what became of it is told by the controller.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     kopf.run(
@@ -45,14 +45,22 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
         settings.posting.enabled = False  # the operator posts its own events
         settings.scanning.disabled = True  # kopf starts only once the CRD is there
         settings.watching.server_timeout = 300
+        if operator_settings.selector:
+            settings.watching.label_selectors[GROUP, PLURAL] = operator_settings.selector
         client = await KubeClient.connect(operator_settings.kubeconfig)
         controller = Controller(client, operator_settings)
         controller.start()
         running["controller"] = controller
         running["health"] = await serve_health(
-            operator_settings.port, lambda: controller.live, lambda: controller.ready
+            operator_settings.port,
+            controller.find_stall,
+            controller.find_lack,
+            controller.fill_gauges,
         )
-        await controller.wait_for_jobs()
+        try:
+            await controller.wait_for_jobs()
+        except SelectorError as error:
+            raise kopf.PermanentError(str(error)) from error
 
     @kopf.on.login(registry=registry)
     def log_in(**arguments: Any) -> kopf.ConnectionInfo | None:

@@ -2,9 +2,9 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
-import pytest
 from localcluster.control_plane import ControlPlane
 from operator_lab.api import Api
 from operator_lab.identity import install
@@ -37,26 +37,16 @@ def test_it_serves_health_and_metrics(lab):
 
     metrics = wait_until("its NPUs are counted", counted)
     assert metrics["efficientnet_operator_jobs", "Running"] >= 1
-    assert metrics[("efficientnet_operator_table_seconds_count",)] >= 1
+    assert metrics[("efficientnet_operator_time_to_table_seconds_count",)] >= 1
+    assert metrics[("efficientnet_operator_queue_seconds_count",)] >= 1
+    assert metrics["efficientnet_operator_job_npus", "digits", lab.namespace] == 2
+    ages = {age for (name, *_), age in metrics.items() if name.endswith("_watch_age_seconds")}
+    assert len(ages) == 3
+    assert max(ages) < 300
     assert metrics[("efficientnet_operator_reconcile_seconds_count",)] >= 1
     assert ("efficientnet_operator_reconcile_errors_total", "internal") not in metrics
     own = {name for name, *_ in metrics if not name.startswith(("python_", "process_"))}
     assert all(name.startswith("efficientnet_operator_") for name in own)
-
-
-@pytest.mark.parametrize("form", ["pod-uid", "node-ip"])
-def test_nodes_are_not_asked_where_the_plugin_says_all(lab, form):
-    before = node_reads(lab.operator)
-    lab.job(npus=2).run(form=form)
-    assert node_reads(lab.operator) == before
-
-
-def node_reads(operator):
-    return sum(
-        count
-        for (name, *labels), count in read_metrics(operator).items()
-        if name == "efficientnet_operator_api_requests_total" and "nodes" in labels
-    )
 
 
 def test_progress_of_rank_0_appears_in_the_status(lab):
@@ -71,6 +61,25 @@ def test_progress_of_rank_0_appears_in_the_status(lab):
     assert (progress["phase"], progress["step"]) == (entry["phase"], entry["step"])
     assert (progress["totalSteps"], progress["percent"]) == (300, 40.0)
     assert (progress["loss"], progress["etaSeconds"]) == (entry["loss"], entry["etaSeconds"])
+
+
+def test_every_line_of_its_log_is_json_and_says_what_it_is_about(lab):
+    began = lab.operator.log.stat().st_size
+    job = lab.job(npus=2)
+    pods = job.run()
+    job.end(pods[1], 1, {"rank": 1, "message": "no more"})
+    job.run(attempt=2)
+    written = lab.operator.log.read_bytes()[began:].decode()
+    lines = [json.loads(line) for line in written.splitlines()]
+    for line in lines:
+        assert line.keys() >= {"time", "level", "logger", "message"}
+        assert datetime.fromisoformat(line["time"]).tzinfo
+    about = [line for line in lines if line.get("job") == f"{lab.namespace}/digits"]
+    assert [line["attempt"] for line in about] == sorted(line["attempt"] for line in about)
+    (restart,) = [line for line in about if "-> Restarting" in line["message"]]
+    assert (restart["attempt"], restart["rank"], restart["level"]) == (2, 1, "INFO")
+    assert "exit code 1: no more" in restart["message"]
+    assert not [line for line in lines if "digits" in line["message"] and "job" not in line]
 
 
 def test_it_stops_when_asked_and_leaves_the_jobs_alone(lab):

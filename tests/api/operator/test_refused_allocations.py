@@ -154,7 +154,7 @@ def test_without_the_right_to_read_nodes_the_condition_says_so(lab, simulated_cl
     user = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 
     def may_read_nodes(wanted):
-        argv = kubectl.argv("auth", "can-i", "get", "nodes", "--as", user)
+        argv = kubectl.argv("auth", "can-i", "watch", "nodes", "--as", user)
         answer = subprocess.run(argv, capture_output=True, text=True).stdout.strip()
         return answer == wanted
 
@@ -163,6 +163,9 @@ def test_without_the_right_to_read_nodes_the_condition_says_so(lab, simulated_cl
     kubectl("delete", "clusterrolebinding", "efficientnet-operator-nodes")
     try:
         wait_until("the right is gone", lambda: may_read_nodes("no"))
+        # A watch that has begun goes on without the right, for up to five minutes.
+        lab.operator.kill()
+        lab.operator.start()
         job = lab.job(npus=1, podTemplate=pinned_to("fake1"))
         (pod,) = job.wait_bound(1)
         job.allocate(pod, {0: "-1"})
@@ -172,3 +175,5 @@ def test_without_the_right_to_read_nodes_the_condition_says_so(lab, simulated_cl
         del binding["metadata"]["resourceVersion"], binding["metadata"]["uid"]
         kubectl.create(binding)
         wait_until("the right is there again", lambda: may_read_nodes("yes"))
+        lab.operator.kill()
+        lab.operator.start()

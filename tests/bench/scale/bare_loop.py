@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from efficientnet_operator.kube.client import KubeClient, core_path
+from efficientnet_operator.core.resources import POD
+from efficientnet_operator.kube.client import KubeClient
 
 from scale.observer import NAMESPACE
 
@@ -35,7 +36,7 @@ async def for_all(items: Sequence[T], call: Callable[[T], Awaitable[object]]) ->
 
 async def obey(client: KubeClient, order: dict[str, Any]) -> None:
     """Carry out one order."""
-    pods = core_path("pods", NAMESPACE)
+    pods = POD.path(NAMESPACE)
     if "create" in order:
         documents = [pod for file in order["create"] for pod in json.loads(Path(file).read_text())]
         await for_all(documents, lambda pod: client.create(pods, pod))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,6 @@ from efficientnet_operator.core.pods import PodBuilder
 
 from scale.observer import Gang, Observer
 
-BENCH = Path(__file__).resolve().parents[1]
 NO_OWNER = "00000000-0000-4000-8000-000000000000"
 
 
@@ -29,7 +29,10 @@ class BareLoop:
         """Start it and wait until it is connected."""
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=pipe, stdout=pipe, cwd=BENCH
+            *self._command,
+            stdin=pipe,
+            stdout=pipe,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
         )
         await self._hear("ready")
         return self

@@ -16,7 +16,8 @@ from efficientnet_operator.core.identity import (
     JOB_NAME_LABEL,
     RANK_TABLE_ANNOTATION,
 )
-from efficientnet_operator.kube.client import KubeClient, core_path, job_path
+from efficientnet_operator.core.resources import CONFIG_MAP, JOB, POD
+from efficientnet_operator.kube.client import KubeClient
 
 NAMESPACE = "default"
 Gang = tuple[str, int]
@@ -48,9 +49,9 @@ class Observer:
     async def start(self) -> None:
         """Begin to watch, from now on."""
         for path, note in (
-            (core_path("pods", NAMESPACE), self._note_pod),
-            (core_path("configmaps", NAMESPACE), self._note_table),
-            (job_path(NAMESPACE), self._note_job),
+            (POD.path(NAMESPACE), self._note_pod),
+            (CONFIG_MAP.path(NAMESPACE), self._note_table),
+            (JOB.path(NAMESPACE), self._note_job),
         ):
             _, version = await self._client.list_all(path, dict)
             self._tasks.append(asyncio.create_task(self._follow(path, version, note)))

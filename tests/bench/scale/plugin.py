@@ -11,7 +11,8 @@ from typing import Any
 
 from ascend_sim.annotations import CONFIGURATION, PodOnNode, build_pod_annotations
 from ascend_sim.chips import CHIPS, RESOURCE
-from efficientnet_operator.kube.client import ApiError, KubeClient, core_path
+from efficientnet_operator.core.resources import POD
+from efficientnet_operator.kube.client import ApiError, KubeClient
 
 AT_ONCE = 64
 
@@ -51,7 +52,7 @@ class FleetPlugin:
         addresses = {c: f"172.{16 + c}.{host.packed[2]}.{host.packed[3]}" for c in chips}
         annotations = build_pod_annotations(known, addresses, "pod-uid")
         body = {"metadata": {"annotations": {CONFIGURATION: annotations[CONFIGURATION]}}}
-        path = core_path("pods", metadata["namespace"], metadata["name"])
+        path = POD.path(metadata["namespace"], metadata["name"])
         async with self._slots:
             try:
                 await self._client.merge_patch(path, body)

@@ -38,7 +38,7 @@ class Result:
     @property
     def writes_per_pod(self) -> float:
         """Requests of a pod that change something."""
-        reads = ("GET",)
+        reads = ("get", "list", "watch")
         return sum(n for what, n in self.requests_per_pod.items() if not what.startswith(reads))
 
 

@@ -126,6 +126,8 @@ class Cluster:
     groups: dict[str, dict] = field(default_factory=dict)
     absent: dict = field(default_factory=dict)
     nodes: dict = field(default_factory=dict)
+    lost_nodes: dict = field(default_factory=dict)
+    chip_reports: dict = field(default_factory=dict)
     refusals: dict = field(default_factory=dict)
     progress: dict | None = None
     survey: tuple | None = None
@@ -146,6 +148,8 @@ class Cluster:
             groups=tuple(parse_group(resource_of(g), g) for g in self.groups.values()),
             absent=self.absent,
             nodes=self.nodes,
+            lost_nodes=self.lost_nodes,
+            chip_reports=self.chip_reports,
             refusals=self.refusals,
             progress=self.progress and a_report(**self.progress),
             survey=self.survey,

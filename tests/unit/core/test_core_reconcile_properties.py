@@ -16,6 +16,8 @@ from core_builders import (
     is_empty,
 )
 from efficientnet_operator.api.status import EfficientNetJobStatus
+from efficientnet_operator.core.chip_health import ChipFault, ChipReport
+from efficientnet_operator.core.nodes import NodeLoss
 from efficientnet_operator.core.reconcile import reconcile
 from efficientnet_operator.core.view import Refusal
 from hypothesis import given, settings
@@ -78,6 +80,22 @@ JOBS = st.builds(
 )
 
 
+NAMES_OF_NODES = st.sampled_from(["n1", "n2", "node-0", "node-1"])
+LOSSES = st.dictionaries(
+    NAMES_OF_NODES,
+    st.builds(NodeLoss, st.floats(0, 120), MOMENTS, st.sampled_from(["", "why"]), st.booleans()),
+    max_size=2,
+)
+FAULTS = st.builds(
+    ChipFault, st.integers(0, 3), st.booleans(), st.sampled_from(["", "SeparateNPU"])
+)
+REPORTS = st.dictionaries(
+    NAMES_OF_NODES,
+    st.builds(ChipReport, st.lists(FAULTS, min_size=1, max_size=2).map(tuple), MOMENTS),
+    max_size=2,
+)
+
+
 @st.composite
 def clusters(draw):
     """A job some turns into its life, among arbitrary pods."""
@@ -92,6 +110,8 @@ def clusters(draw):
     cluster.progress = draw(st.sampled_from([None, {"step": 3, "loss": 0.5, "silent_s": 99.0}]))
     cluster.survey = draw(st.sampled_from([None, (), (a_report(0, silent_s=99.0, step=3),)]))
     cluster.refusals = draw(st.sampled_from([{}, {"b0-1-0": Refusal("NameConflict", "m")}]))
+    cluster.lost_nodes = draw(LOSSES)
+    cluster.chip_reports = draw(REPORTS)
     cluster.now = T0 + timedelta(seconds=draw(st.integers(0, 120)))
     return cluster
 
@@ -130,14 +150,14 @@ def test_a_finished_job_never_creates_or_changes_anything(cluster, kind):
 
 @settings(max_examples=100)
 @given(cluster=clusters())
-def test_pods_of_two_attempts_are_never_made_side_by_side(cluster):
+def test_pods_of_two_attempts_are_never_made_side_by_side_but_for_lost_nodes(cluster):
     plan = cluster.plan()
     if plan.pods:
         attempt = (plan.status or cluster.status)["attempt"]
-        older = [
-            p for p in cluster.pods.values() if p.owner_uid == JOB.uid and p.attempt < attempt
-        ]
-        assert older == []
+        ours = [p for p in cluster.pods.values() if p.owner_uid == JOB.uid]
+        older = [p for p in ours if p.attempt < attempt]
+        lost = {name for name, loss in cluster.lost_nodes.items() if loss.for_s >= 60}
+        assert all(p.deleting and p.node in lost for p in older)
 
 
 @settings(max_examples=100)

@@ -14,11 +14,11 @@ from typing import Any
 from efficientnet_operator.core.identity import (
     ATTEMPT_LABEL,
     EXCLUDED_HOSTS_ANNOTATION,
-    JOB_NAME_LABEL,
     JobRef,
     child_metadata,
     config_map_name,
 )
+from efficientnet_operator.core.metadata import parse_metadata
 from efficientnet_operator.core.pod_view import to_int
 from efficientnet_operator.core.rank_table import INITIALIZING, encode
 
@@ -44,21 +44,15 @@ class ConfigMapView:
 
 def parse_config_map(config_map: Mapping[str, Any]) -> ConfigMapView:
     """Return the view of a ConfigMap's JSON."""
-    metadata = config_map.get("metadata") or {}
-    owners = [o for o in metadata.get("ownerReferences") or [] if o.get("controller")]
+    annotations = (config_map.get("metadata") or {}).get("annotations") or {}
+    labels = (config_map.get("metadata") or {}).get("labels") or {}
     data = config_map.get("data") or {}
-    labels = metadata.get("labels") or {}
     return ConfigMapView(
-        namespace=metadata.get("namespace", ""),
-        name=metadata.get("name", ""),
-        uid=metadata.get("uid", ""),
-        owner_uid=owners[0].get("uid", "") if owners else "",
+        **parse_metadata(config_map),
         attempt=to_int(labels.get(ATTEMPT_LABEL)),
         hccl=data.get(HCCL_KEY, ""),
         peers=data.get(PEERS_KEY, ""),
-        excluded=(metadata.get("annotations") or {}).get(EXCLUDED_HOSTS_ANNOTATION, ""),
-        resource_version=metadata.get("resourceVersion", ""),
-        job_name=labels.get(JOB_NAME_LABEL, ""),
+        excluded=annotations.get(EXCLUDED_HOSTS_ANNOTATION, ""),
     )
 
 

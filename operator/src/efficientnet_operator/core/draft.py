@@ -38,6 +38,8 @@ QUIET_REASONS = frozenset(
         "WaitingForRanks",
     }
 )
+TOLD_BY_STAGES = frozenset({"GivenBack"})
+"""Reasons of changes for which a stage has an event of its own, with more words."""
 
 
 @dataclass
@@ -206,7 +208,7 @@ class Draft:
         events = []
         for kind, status, reason, message in self.conditions.changed:
             # A condition cleared in passing has no message: what cleared it tells its own event.
-            if reason in QUIET_REASONS or not message:
+            if reason in QUIET_REASONS | TOLD_BY_STAGES or not message:
                 continue
             bad = (status and kind in {"Failed", "Restarting"}) or (
                 not status and kind in {"Created", "Scheduled", "Allocated"}

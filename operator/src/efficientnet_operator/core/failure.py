@@ -32,18 +32,27 @@ REASONS = {
     EXIT_TRANSIENT: "Transient",
     EXIT_STOPPED: "Stopped",
 }
+NODE_LOST = "NodeLost"
+CHIP_UNHEALTHY = "ChipUnhealthy"
+HANGING = frozenset({NODE_LOST, CHIP_UNHEALTHY})
+"""Disruptions after which the other ranks hang in a collective, so that no stop can be agreed
+and no checkpoint be saved: their usual grace, ten minutes on NPUs, would only be waited out."""
 KUBELET_REASONS = frozenset({"OOMKilled", "InitContainerFailed"})
-DISRUPTIONS = LOST_REASONS | {
-    "Disrupted",
-    "DisruptionTarget",
-    "PodDeleted",
-    "DeletionByPodGC",
-    "DeletionByTaintManager",
-    "EvictionByEvictionAPI",
-    "Evicted",
-    "PreemptionByScheduler",
-    "TerminationByKubelet",
-}
+DISRUPTIONS = (
+    LOST_REASONS
+    | HANGING
+    | {
+        "Disrupted",
+        "DisruptionTarget",
+        "PodDeleted",
+        "DeletionByPodGC",
+        "DeletionByTaintManager",
+        "EvictionByEvictionAPI",
+        "Evicted",
+        "PreemptionByScheduler",
+        "TerminationByKubelet",
+    }
+)
 KNOWN_REASONS = frozenset(
     {*REASONS.values(), *KUBELET_REASONS, *DISRUPTIONS}
     | {"Error", "NoProgress", "PendingDeadlineExceeded", "PodFailed"}

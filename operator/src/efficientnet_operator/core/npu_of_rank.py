@@ -26,10 +26,7 @@ def find_npu(
     Returns:
         Either is None where it is not known, as before the table was published.
     """
-    try:
-        ranks = [p["rank"] for p in json.loads(config_map.peers) if p["pod"] == pod.name]
-    except (ValueError, TypeError, KeyError):
-        ranks = []
+    ranks = _ranks_of(config_map, pod)
     if not ranks:
         return rank, None
     found = rank if rank in ranks else min(ranks)
@@ -37,6 +34,22 @@ def find_npu(
     if not isinstance(allocation, Allocation):
         return found, None
     # Ranks of a pod rise with its device ids, in every form of the table.
-    position = sorted(ranks).index(found)
+    position = ranks.index(found)
     devices = allocation.devices
     return found, str(devices[position].device_id) if position < len(devices) else None
+
+
+def find_rank(config_map: ConfigMapView, pod: PodView, device_id: int) -> int | None:
+    """Return the rank that runs on one chip of a pod; None before the table was published."""
+    allocation = parse_allocation(pod)
+    devices = allocation.devices if isinstance(allocation, Allocation) else ()
+    # The same order as above, the other way round.
+    pairs = zip(_ranks_of(config_map, pod), devices, strict=False)
+    return next((rank for rank, device in pairs if device.device_id == device_id), None)
+
+
+def _ranks_of(config_map: ConfigMapView, pod: PodView) -> list[int]:
+    try:
+        return sorted(p["rank"] for p in json.loads(config_map.peers) if p["pod"] == pod.name)
+    except (ValueError, TypeError, KeyError):
+        return []

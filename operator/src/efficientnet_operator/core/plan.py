@@ -2,7 +2,7 @@
 
 Status first where the attempt or a terminal state changes (it must be known
 before anything is done about it), then deletes, creates, updates and patches,
-other status, events, reports; last, the job itself.
+other status, with the events that tell of it; reports; last, the job itself.
 """
 
 from __future__ import annotations

@@ -14,13 +14,13 @@ from typing import Any
 from efficientnet_operator.core.identity import (
     ATTEMPT_LABEL,
     HOST_GROUP_LABEL,
-    JOB_NAME_LABEL,
     JOB_UID_LABEL,
     NUDGE_ANNOTATION,
     RANK_TABLE_ANNOTATION,
     REPLICA_INDEX_LABEL,
     TRAINER_CONTAINER,
 )
+from efficientnet_operator.core.metadata import find_controller, parse_metadata
 
 KEPT_ANNOTATIONS = frozenset(
     {
@@ -124,8 +124,7 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
     scheduled = conditions.get("PodScheduled", {})
     unscheduled = scheduled.get("status") == "False"
     scheduled_at = parse_time(scheduled.get("lastTransitionTime"))
-    owners: list[Mapping[str, Any]] = metadata.get("ownerReferences") or []
-    controller = next((o for o in owners if o.get("controller")), {})
+    controller = find_controller(pod)
     state = _state(status, "containerStatuses", TRAINER_CONTAINER)
     phase = status.get("phase", "Pending")
     ended = _termination(state.get("terminated"))
@@ -136,17 +135,12 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
     annotations = metadata.get("annotations") or {}
     labels = metadata.get("labels") or {}
     return PodView(
-        namespace=metadata.get("namespace", ""),
-        name=metadata.get("name", ""),
-        uid=metadata.get("uid", ""),
-        resource_version=metadata.get("resourceVersion", ""),
-        job_name=labels.get(JOB_NAME_LABEL, ""),
+        **parse_metadata(pod),
         job_uid=labels.get(JOB_UID_LABEL, ""),
         attempt=to_int(labels.get(ATTEMPT_LABEL)),
         index=to_int(labels.get(REPLICA_INDEX_LABEL)),
         host_group=to_int(labels.get(HOST_GROUP_LABEL)),
         annotations={k: annotations[k] for k in annotations if k in KEPT_ANNOTATIONS},
-        owner_uid=controller.get("uid", ""),
         owner=f"{controller.get('kind')} {controller.get('name')}" if controller else "",
         node=(pod.get("spec") or {}).get("nodeName", ""),
         pod_ip=status.get("podIP", ""),

@@ -11,9 +11,11 @@ from typing import Any
 
 from efficientnet_operator.api.spec import EfficientNetJob
 from efficientnet_operator.core.allocations import NodeFacts
+from efficientnet_operator.core.chip_health import ChipReport
 from efficientnet_operator.core.config_maps import ConfigMapView
 from efficientnet_operator.core.gang.group_view import GroupView
 from efficientnet_operator.core.kueue.workload_view import Queueing
+from efficientnet_operator.core.nodes import NodeLoss
 from efficientnet_operator.core.pod_view import PodView
 from efficientnet_operator.core.progress import RankReport
 from efficientnet_operator.core.resources import Resource
@@ -44,8 +46,11 @@ class View:
         groups: the PodGroups of this very job, of any attempt and scheduler.
         kueue: what is known of it at Kueue; None where the operator does not work with it.
         absent: optional APIs that cannot be used, and why: NOT_SERVED or FORBIDDEN.
-        nodes: facts of the nodes that the pods are on, by node name.
+        nodes: facts of nodes that the rank table needs, by node name.
         node_source: why facts of nodes are missing; "" where they can be read.
+        lost_nodes: those of the pods' nodes that are not Ready or gone; {} where nodes cannot be
+            read.
+        chip_reports: reports of unfit chips on the pods' nodes, by node name.
         refusals: children by name that could not be created lately.
         progress: rank 0's newest report; None where it was not asked.
         survey: the reports of all ranks that answered; None where they were not asked.
@@ -60,6 +65,8 @@ class View:
     absent: Mapping[Resource, str] = field(default_factory=dict)
     nodes: Mapping[str, NodeFacts] = field(default_factory=dict)
     node_source: str = ""
+    lost_nodes: Mapping[str, NodeLoss] = field(default_factory=dict)
+    chip_reports: Mapping[str, ChipReport] = field(default_factory=dict)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     progress: RankReport | None = None
     survey: tuple[RankReport, ...] | None = None

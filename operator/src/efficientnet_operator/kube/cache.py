@@ -18,7 +18,7 @@ import aiohttp
 
 from efficientnet_operator.core.identity import JOB_NAME_LABEL
 from efficientnet_operator.kube.client import ApiError, KubeClient
-from efficientnet_operator.kube.metrics import WATCH_EVENTS, WATCH_LAST_SEEN
+from efficientnet_operator.kube.metrics import WATCH_EVENTS, WATCH_RESTARTS
 from efficientnet_operator.kube.queue import Key
 
 log = logging.getLogger(__name__)
@@ -74,13 +74,19 @@ class ChildCache(Generic[T]):
         on_change: Callable[[Key], None],
     ):
         self.resource = resource
-        self._parse = parse
+        self.parse = parse
         self._on_change = on_change
         self._by_job: dict[Key, dict[str, T]] = defaultdict(dict)
         self._gone: dict[str, None] = {}
         self._unsynced: set[str] = set()
         self._absent: dict[str, int] = {}
         self._started = False
+        self._heard: dict[str, float] = {}
+
+    @property
+    def silent_s(self) -> float | None:
+        """Seconds since a watch delivered something, of the most silent; None where none is."""
+        return time.monotonic() - min(self._heard.values()) if self._heard else None
 
     @property
     def synced(self) -> bool:
@@ -90,6 +96,12 @@ class ChildCache(Generic[T]):
     def absence(self, namespace: str) -> int | None:
         """Return the HTTP status by which the API is missing or closed; None where it is open."""
         return self._absent.get(namespace, self._absent.get(""))
+
+    def note_absence(self, namespace: str, status: int) -> None:
+        """Take it that the API is missing or closed; one that went took its objects along."""
+        self._absent[namespace] = status
+        if status == NOT_SERVED:
+            self.replace(namespace, (), "")
 
     def of_job(self, key: Key) -> tuple[T, ...]:
         """Return the children of one job."""
@@ -101,11 +113,11 @@ class ChildCache(Generic[T]):
 
     def put(self, document: Mapping[str, Any]) -> None:
         """Keep an object, unless a newer version is known or it is already gone."""
-        self._keep(self._parse(document))
+        self._keep(self.parse(document))
 
     def remove(self, document: Mapping[str, Any]) -> None:
         """Forget an object; a late answer about it is not believed either."""
-        self._drop(self._parse(document))
+        self._drop(self.parse(document))
 
     def replace(self, namespace: str, children: Sequence[T], version: str) -> None:
         """Take a list as the truth for one namespace; "" is all of them.
@@ -138,34 +150,40 @@ class ChildCache(Generic[T]):
         mark = f"{path} of {namespace}"
         self._unsynced.add(mark)
         self._started = True
+        self._hear(mark)
         while True:
             pause_s = RETRY_S
             try:
-                children, version = await client.list_all(path, self._parse, JOB_NAME_LABEL)
+                children, version = await client.list_all(path, self.parse, JOB_NAME_LABEL)
                 self.replace(namespace, children, version)
                 del children
                 self._unsynced.discard(mark)
+                self._hear(mark)
                 self._absent.pop(namespace, None)
-                await self._watch(client, path, version)
+                await self._watch(client, path, version, mark)
             except ApiError as error:
                 if optional and error.status in ABSENT:
                     self._unsynced.discard(mark)
-                    self._absent[namespace] = error.status
-                    if error.status == NOT_SERVED:  # an API that went took its objects along
-                        self.replace(namespace, (), "")
+                    self._heard.pop(mark, None)
+                    self.note_absence(namespace, error.status)
                     pause_s = ABSENT_RETRY_S
                 elif error.status != GONE:
                     log.warning("watch of %s failed, listing again: %s", self.resource, error)
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 log.warning("watch of %s broke, listing again: %r", self.resource, error)
+            if pause_s == RETRY_S:
+                WATCH_RESTARTS.labels(self.resource).inc()
             await asyncio.sleep(pause_s)
 
-    async def _watch(self, client: KubeClient, path: str, version: str) -> None:
+    def _hear(self, mark: str) -> None:
+        self._heard[mark] = time.monotonic()
+
+    async def _watch(self, client: KubeClient, path: str, version: str, mark: str) -> None:
         while True:
             async for event in client.watch(path, JOB_NAME_LABEL, version):
                 document = event["object"]
                 version = document["metadata"]["resourceVersion"]
-                WATCH_LAST_SEEN.labels(self.resource).set(time.time())
+                self._hear(mark)
                 WATCH_EVENTS.labels(self.resource).inc()
                 if event["type"] == "DELETED":
                     self.remove(document)

@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from efficientnet_operator.kube.metrics import API_REQUESTS
+from efficientnet_operator.kube.metrics import API_REQUESTS, API_SECONDS
+from efficientnet_operator.kube.request_labels import label_request
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
+NOT_FOUND = HTTPStatus.NOT_FOUND
+CONFLICT = HTTPStatus.CONFLICT
+TOO_MANY = HTTPStatus.TOO_MANY_REQUESTS
+
 PAGE = 500
 WATCH_S = 300
-TOO_MANY = 429
 RETRIES = 5
 
 T = TypeVar("T")
@@ -67,13 +74,13 @@ class KubeClient:
                 kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
                     client_configuration=configuration
                 )
-                return cls(kubernetes_client.ApiClient(configuration))
+                return cls(kubernetes_client.ApiClient(_settled(configuration)))
             except kubernetes_config.ConfigException:
                 pass  # not in a pod: a person's kubeconfig is what is left
         await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
             kubeconfig, client_configuration=configuration
         )
-        return cls(kubernetes_client.ApiClient(configuration))
+        return cls(kubernetes_client.ApiClient(_settled(configuration)))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -168,16 +175,20 @@ class KubeClient:
         response = await self._send("GET", path, query, None, JSON, WATCH_S + 30)
         if response.status >= 400:
             raise _parse_error(response.status, await response.read())
-        async for line in response.response.content:
-            event: dict[str, Any] = json.loads(line)
-            if event.get("type") == "ERROR":
-                status = event.get("object") or {}
-                raise ApiError(
-                    int(status.get("code", 500)),
-                    str(status.get("reason", "")),
-                    str(status.get("message", "")),
-                )
-            yield event
+        try:
+            async for line in response.response.content:
+                event: dict[str, Any] = json.loads(line)
+                if event.get("type") == "ERROR":
+                    status = event.get("object") or {}
+                    raise ApiError(
+                        int(status.get("code", 500)),
+                        str(status.get("reason", "")),
+                        str(status.get("message", "")),
+                    )
+                yield event
+        finally:
+            # A watch that is left in its middle would keep its connection.
+            response.response.close()
 
     async def _send(
         self,
@@ -194,9 +205,27 @@ class KubeClient:
         url = f"{self._api.configuration.host}{path}"
         if words:
             url += f"?{urlencode(words)}"
-        response = await self._api.call_api(method, url, headers, body, _request_timeout=timeout_s)
-        API_REQUESTS.labels(method, _resource(path), str(response.status)).inc()
+        labels = label_request(method, path, watch="watch" in words)
+        began = time.monotonic()
+        code = "error"
+        try:
+            response = await self._api.call_api(
+                method, url, headers, body, _request_timeout=timeout_s
+            )
+            code = str(response.status)
+        finally:
+            API_SECONDS.labels(*labels).observe(time.monotonic() - began)
+            API_REQUESTS.labels(*labels, code).inc()
         return response
+
+
+def _settled(configuration: kubernetes_client.Configuration) -> kubernetes_client.Configuration:
+    """Take the environment's proxy once; aiohttp would read it, and ~/.netrc, at each request."""
+    server = urlsplit(configuration.host)
+    if not configuration.proxy and not proxy_bypass(server.hostname or ""):
+        configuration.proxy = getproxies().get(server.scheme)
+    configuration.client_session_kwargs = {"trust_env": False}
+    return configuration
 
 
 def _encode(value: Any) -> str:
@@ -209,12 +238,3 @@ def _parse_error(status: int, text: bytes) -> ApiError:
         return ApiError(status, document.get("reason", ""), document.get("message", ""))
     except (ValueError, AttributeError):
         return ApiError(status, "", text.decode(errors="replace")[:500])
-
-
-def _resource(path: str) -> str:
-    """Return the resource that a path is about: a bounded label."""
-    parts = path.strip("/").split("/")
-    parts = parts[2:] if parts[0] == "api" else parts[3:]
-    if len(parts) > 2 and parts[0] == "namespaces":
-        parts = parts[2:]
-    return parts[0] if parts else "discovery"

@@ -11,37 +11,40 @@ import logging
 import socket
 import time
 import uuid
-from collections import Counter
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from pydantic import ValidationError
 
-from efficientnet_operator.core.failure import KNOWN_REASONS
 from efficientnet_operator.core.identity import JobRef
-from efficientnet_operator.core.plan import Plan
-from efficientnet_operator.core.pod_view import parse_time
 from efficientnet_operator.core.reconcile import reconcile
 from efficientnet_operator.core.resources import JOB
-from efficientnet_operator.core.view import View
 from efficientnet_operator.kube import metrics
+from efficientnet_operator.kube.accounting import Books, account
+from efficientnet_operator.kube.cache import ChildCache
 from efficientnet_operator.kube.client import ApiError, KubeClient
 from efficientnet_operator.kube.execute import Executor, StaleViewError
+from efficientnet_operator.kube.health import describe_stall
 from efficientnet_operator.kube.lease import Elector
 from efficientnet_operator.kube.observe import Memory
 from efficientnet_operator.kube.progress_watch import ProgressWatch
 from efficientnet_operator.kube.queue import Key, WorkQueue
+from efficientnet_operator.logs import about
 from efficientnet_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 
 WORKERS = 8
 RESYNC_S = 300.0
-GAUGES_S = 5.0
+BEAT_S = 1.0
 JOBS_RETRY_S = 5.0
-NOT_FOUND = 404
+
+
+class SelectorError(ValueError):
+    """The API server cannot read the selector of the jobs."""
 
 
 class Controller:
@@ -51,47 +54,67 @@ class Controller:
         self._client = client
         self._settings = settings
         self._queue = WorkQueue()
-        self._memory = Memory.create(self._queue, kueue=settings.kueue)
+        self._queue.close()  # until we lead
+        self._memory = Memory.create(self._queue, kueue=self._settings.kueue)
         self._executor = Executor(client, self._memory)
         self._progress = ProgressWatch(self._memory, self._queue, settings.progress_interval_s)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._last_turn = time.monotonic()
+        self._last_beat = time.monotonic()
         self._jobs_are_served = False
-        self._leading = asyncio.Event()
+        self._leading = False
+        self._books = Books(self._memory, settings.job_series)
         self._elector = Elector(client, settings.lease, _name_self()) if settings.lease else None
 
-    @property
-    def ready(self) -> bool:
-        """Whether jobs can be heard of and the caches are filled."""
-        return self._jobs_are_served and self._memory.synced
+    def find_lack(self) -> str:
+        """Return what is missing for the work, in words; "" where nothing is."""
+        if not self._jobs_are_served:
+            return "EfficientNetJobs cannot be listed yet"
+        return "" if self._memory.synced else "the caches are not filled yet"
 
-    @property
-    def live(self) -> bool:
-        """Whether the event loop turned within the last minute."""
-        return time.monotonic() - self._last_turn < 60
+    def find_stall(self) -> str:
+        """Return what stands still though it should not, in words; "" where nothing does.
+
+        The watch of the jobs is kopf's, which opens it anew after 70 s of silence.
+        """
+        needed = (self._memory.pods, self._memory.config_maps)
+        return describe_stall(
+            time.monotonic() - self._last_beat, {c.resource: c.silent_s for c in needed}
+        )
+
+    def fill_gauges(self) -> None:
+        """Bring the metrics up to date."""
+        self._books.fill(leading=self._leading)
 
     def start(self) -> None:
         """Start watches and workers; they run until ``stop``."""
+        memory, client = self._memory, self._client
         for namespace in self._settings.namespaces or ("",):
-            for resource, cache in self._memory.caches.items():
-                path, optional = resource.path(namespace), resource in self._memory.optional
-                self._spawn(cache.follow(self._client, path, namespace, optional=optional))
+            for cache, path, optional in children_to_watch(memory, namespace):
+                self._spawn(cache.follow(client, path, namespace, optional=optional))
+        for resource, flavors in memory.flavors.items():
+            self._spawn(flavors.follow(client, resource.path()))
+        self._spawn(memory.surroundings.follow_nodes(client))
+        if self._settings.chip_health:
+            self._spawn(memory.surroundings.follow_chips(client))
         for _ in range(WORKERS):
             self._spawn(self._work())
         self._spawn(self._lead())
         self._spawn(self._resync())
-        self._spawn(self._measure())
+        self._spawn(self._beat())
 
     async def wait_for_jobs(self) -> None:
         """Wait until jobs can be listed.
 
         kopf looks once for the resource that it is to watch; without the CRD or the right it
         would hear of no job, ever.
+
+        Raises:
+            SelectorError: no answer will ever come for ``--selector``.
         """
         for namespace in self._settings.namespaces or ("",):
             while True:
                 try:
-                    await self._client.get(JOB.path(namespace), limit=1)
+                    await self._select_jobs(namespace, limit=1)
                     break
                 except (ApiError, aiohttp.ClientError, TimeoutError) as error:
                     log.warning(
@@ -115,7 +138,11 @@ class Controller:
         await self._client.close()
 
     def on_job(self, event_type: str | None, document: dict[str, Any]) -> None:
-        """Take a job's watch event: remember the job and enqueue its key."""
+        """Take a job's watch event: remember the job and enqueue its key.
+
+        A job whose labels no longer match the selector comes as DELETED, too: it is somebody
+        else's then, and its children are left as they are.
+        """
         if event_type == "DELETED":
             metadata = document["metadata"]
             key = (metadata["namespace"], metadata["name"])
@@ -147,13 +174,15 @@ class Controller:
             if self._elector:
                 await self._elector.acquire()
             metrics.LEADING.set(1)
-            self._leading.set()
+            self._leading = True
             for key in list(self._memory.jobs):
                 self._queue.add(key)
+            self._queue.open()
             if self._elector is None:
                 return
             await self._elector.hold()
-            self._leading.clear()
+            self._leading = False
+            self._queue.close()
             metrics.LEADING.set(0)
 
     async def _work(self) -> None:
@@ -161,38 +190,43 @@ class Controller:
             await asyncio.sleep(0.05)
         while True:
             key = await self._queue.get()
-            await self._leading.wait()
-            failed = True
-            try:
-                with metrics.RECONCILE_SECONDS.time():
-                    await self._turn(key)
-                failed = False
-            except (ApiError, aiohttp.ClientError, TimeoutError) as error:
-                metrics.RECONCILE_ERRORS.labels("api").inc()
-                log.warning("%s/%s: %s; trying again", *key, error or repr(error))
-            except ValidationError as error:
-                metrics.RECONCILE_ERRORS.labels("invalid").inc()
-                log.error("%s/%s is not a job that can be read: %s", *key, error)
-            except Exception:
-                # One job's fault must not stop the others.
-                metrics.RECONCILE_ERRORS.labels("internal").inc()
-                log.exception("%s/%s: internal error; trying again", *key)
-            finally:
-                self._queue.done(key, failed=failed)
+            status = self._memory.jobs.get(key, {}).get("status") or {}
+            with about(job="/".join(key), attempt=status.get("attempt") or 0):
+                failed = not await self._try_turn(key)
+            self._queue.done(key, failed=failed)
+
+    async def _try_turn(self, key: Key) -> bool:
+        """Take a turn; return whether nothing went wrong."""
+        try:
+            with metrics.RECONCILE_SECONDS.time():
+                await self._turn(key)
+        except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+            metrics.RECONCILE_ERRORS.labels("api").inc()
+            log.warning("%s; trying again", error or repr(error))
+        except ValidationError as error:
+            metrics.RECONCILE_ERRORS.labels("invalid").inc()
+            log.error("%s/%s is not a job that can be read: %s", *key, error)
+        except Exception:
+            # One job's fault must not stop the others.
+            metrics.RECONCILE_ERRORS.labels("internal").inc()
+            log.exception("internal error; trying again")
+        else:
+            return True
+        return False
 
     async def _turn(self, key: Key) -> None:
-        view = await self._memory.observe(key, self._client)
+        view = self._memory.observe(key)
         if view is None:
             return
-        plan = reconcile(view, datetime.now(UTC))
+        now = datetime.now(UTC)
+        plan = reconcile(view, now)
         metadata = view.job.metadata
         job = JobRef(metadata.namespace, metadata.name, metadata.uid)
         try:
-            await self._executor.execute(plan, job)
+            await self._executor.execute(plan, job, lambda: account(view, plan, now))
         except StaleViewError:
             await self._read_again(key)
             return
-        self._account(view, plan)
         if plan.requeue_s is not None:
             self._queue.add_after(key, plan.requeue_s)
         if plan.poll_progress:
@@ -203,42 +237,25 @@ class Controller:
             self._queue.add(key)  # new ones: the next view tells the job's owner
 
     async def _read_again(self, key: Key) -> None:
-        """Read a job that changed under us; drop one that is gone."""
-        try:
-            document = await self._client.get(JOB.path(*key))
-        except ApiError as error:
-            if error.status != NOT_FOUND:
-                raise
+        """Read a job that changed under us; drop one that is gone, or that is not ours now."""
+        namespace, name = key
+        # A list, because only that takes the selector.
+        found = await self._select_jobs(namespace, fieldSelector=f"metadata.name={name}")
+        if found:
+            self._queue.add(self._memory.put_job(found[0]))
+        else:
             self._forget(key)
-            return
-        self._memory.put_job(document)
-        self._queue.add(key)
 
-    def _account(self, view: View, plan: Plan) -> None:
-        """Count what this plan changed, and tell the log."""
-        status = plan.status
-        if status is None:
-            return
-        where = f"{view.job.metadata.namespace}/{view.job.metadata.name}"
-        if (status.get("restarts") or 0) > (view.status.get("restarts") or 0):
-            reason = (status.get("failure") or {}).get("reason", "")
-            # A trainer writes the reason: what it invents must not become a series each.
-            metrics.RESTARTS.labels(reason if reason in KNOWN_REASONS else "Other").inc()
-        table = status.get("rankTable") or {}
-        start = parse_time(status.get("attemptStartTime"))
-        completed = parse_time(table.get("completedAt"))
-        if table != (view.status.get("rankTable") or {}) and start and completed:
-            metrics.TABLE_SECONDS.observe((completed - start).total_seconds())
-        if status.get("phase") != view.status.get("phase"):
-            log.info(
-                "%s: %s -> %s (attempt %s): %s",
-                where,
-                view.status.get("phase"),
-                status.get("phase"),
-                status.get("attempt"),
-                plan.waits_for,
-                extra={"job": where, "attempt": status.get("attempt")},
-            )
+    async def _select_jobs(self, namespace: str, **query: Any) -> list[dict[str, Any]]:
+        selector = self._settings.selector
+        try:
+            answer = await self._client.get(JOB.path(namespace), labelSelector=selector, **query)
+        except ApiError as error:
+            if selector and error.status == HTTPStatus.BAD_REQUEST:
+                raise SelectorError(f"--selector {selector!r}: {error.message}") from error
+            raise
+        jobs: list[dict[str, Any]] = answer.get("items") or []
+        return jobs
 
     async def _resync(self) -> None:
         """Look at every job now and then, in case an event was lost."""
@@ -247,27 +264,21 @@ class Controller:
             for key in list(self._memory.jobs):
                 self._queue.add(key)
 
-    async def _measure(self) -> None:
-        """Keep the gauges and the sign of life current."""
+    async def _beat(self) -> None:
+        """Give the sign of life, and tell how late the loop is."""
         while True:
-            self._last_turn = time.monotonic()
-            phases: Counter[str] = Counter()
-            npus: Counter[str] = Counter()
-            # One operator tells of the jobs, or sums over all of them would count twice.
-            jobs = self._memory.jobs if self._leading.is_set() else {}
-            for (namespace, _), document in jobs.items():
-                status = document.get("status") or {}
-                phase = status.get("phase") or "Pending"
-                phases[phase] += 1
-                if phase not in {"Succeeded", "Failed"}:
-                    npus[namespace] += (status.get("npus") or {}).get("allocated", 0)
-            metrics.JOBS.clear()
-            for phase, count in phases.items():
-                metrics.JOBS.labels(phase).set(count)
-            metrics.NPUS_ALLOCATED.clear()
-            for namespace, count in npus.items():
-                metrics.NPUS_ALLOCATED.labels(namespace).set(count)
-            await asyncio.sleep(GAUGES_S)
+            self._last_beat = time.monotonic()
+            await asyncio.sleep(BEAT_S)
+            late_s = time.monotonic() - self._last_beat - BEAT_S
+            metrics.LOOP_LAG_SECONDS.set(max(late_s, 0.0))
+
+
+def children_to_watch(memory: Memory, namespace: str) -> list[tuple[ChildCache[Any], str, bool]]:
+    """Return each cache, the path that fills it, and whether that API may be missing."""
+    return [
+        (cache, resource.path(namespace), resource in memory.optional)
+        for resource, cache in memory.caches.items()
+    ]
 
 
 def _name_self() -> str:

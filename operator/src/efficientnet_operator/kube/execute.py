@@ -1,8 +1,9 @@
 """Carry out a plan: the only writer.
 
 In this order: status where it comes first; deletes; creates; patches; other
-status; events; reports. A status that someone else wrote meanwhile (409) stops the
-plan: it was made on a view that is no longer true.
+status. Events follow the status that they tell of. A status that someone else
+wrote meanwhile (409) stops the plan: its view is no longer true. Reports, which
+others read, come last.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import aiohttp
+
 from efficientnet_operator.api.names import API_VERSION, KIND
 from efficientnet_operator.core.conditions import format_time
 from efficientnet_operator.core.identity import (
@@ -21,10 +24,11 @@ from efficientnet_operator.core.identity import (
     JOB_UID_LABEL,
     JobRef,
 )
+from efficientnet_operator.core.metadata import find_controller
 from efficientnet_operator.core.plan import Delete, Event, Patch, Plan
 from efficientnet_operator.core.resources import CONFIG_MAP, EVENT, JOB, POD, Resource, resource_of
 from efficientnet_operator.core.view import Refusal
-from efficientnet_operator.kube.client import ApiError, KubeClient
+from efficientnet_operator.kube.client import CONFLICT, NOT_FOUND, ApiError, KubeClient
 from efficientnet_operator.kube.observe import Memory
 
 log = logging.getLogger(__name__)
@@ -35,7 +39,6 @@ FIELD_MANAGER = "efficientnet-operator"
 AT_ONCE = 64
 """Requests under way at once; more only queue up in the API server."""
 
-NOT_FOUND, CONFLICT = 404, 409
 REFUSED = {400: "Invalid", 403: "Forbidden", 404: "NotInstalled", 422: "Invalid"}
 """Answers to a create that waiting alone does not mend, by the condition's reason."""
 
@@ -52,15 +55,22 @@ class Executor:
         self._memory = memory
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    async def execute(self, plan: Plan, job: JobRef) -> None:
+    async def execute(
+        self, plan: Plan, job: JobRef, on_stored: Callable[[], None] = lambda: None
+    ) -> None:
         """Carry out one plan.
+
+        Args:
+            plan: what to do.
+            job: whose plan it is.
+            on_stored: called when the status is stored, or is as it should be.
 
         Raises:
             StaleViewError: the job was changed by someone else; nothing more was done.
             ApiError: the server failed; the rest is tried again with the next plan.
         """
         if plan.status_first:
-            await self._apply_status(plan, job)
+            await self._store_and_tell(plan, job, on_stored)
         await self._all(self._delete, plan.deletes, job)
         for document in plan.creates:
             if not await self._create(document, job):
@@ -71,8 +81,7 @@ class Executor:
                 await self._patch(patch, job)
         await self._all(self._patch, [p for p in plan.patches if p.resource is POD], job)
         if not plan.status_first:
-            await self._apply_status(plan, job)
-        await self._all(self._tell, plan.events, job)
+            await self._store_and_tell(plan, job, on_stored)
         await self._all(self._report, plan.reports, job)
         if plan.delete_job:
             await self._delete_job(job)
@@ -96,6 +105,14 @@ class Executor:
         await asyncio.gather(*(work() for _ in range(min(AT_ONCE, len(items)))))
         if errors:
             raise errors[0]
+
+    async def _store_and_tell(
+        self, plan: Plan, job: JobRef, on_stored: Callable[[], None]
+    ) -> None:
+        """Store the status and tell of it at once: if the rest fails, the next plan cannot."""
+        await self._apply_status(plan, job)
+        on_stored()
+        await self._all(self._tell, plan.events, job)
 
     async def _apply_status(self, plan: Plan, job: JobRef) -> None:
         if plan.status is None:
@@ -189,9 +206,7 @@ class Executor:
             raise
         metadata = existing["metadata"]
         labels = metadata.get("labels") or {}
-        owner: Mapping[str, Any] = next(
-            (o for o in metadata.get("ownerReferences") or [] if o.get("controller")), {}
-        )
+        owner = find_controller(existing)
         # What belongs to the job, not to an attempt, has no such label on either side.
         wanted = document["metadata"]["labels"].get(ATTEMPT_LABEL)
         if owner.get("uid") == job.uid and labels.get(ATTEMPT_LABEL) == wanted:
@@ -261,6 +276,6 @@ class Executor:
         }
         try:
             await self._client.create(EVENT.path(job.namespace), body)
-        except ApiError as error:
+        except (ApiError, aiohttp.ClientError, TimeoutError) as error:
             # An event tells people; its loss must not stop a job.
-            log.warning("event %s of %s was not stored: %s", event.reason, job, error)
+            log.warning("event %s was not stored: %s", event.reason, error or repr(error))

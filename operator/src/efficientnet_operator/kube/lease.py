@@ -12,7 +12,7 @@ import aiohttp
 
 from efficientnet_operator.core.lease import DURATION_S, Sight, build_lease, look, may_take
 from efficientnet_operator.core.resources import LEASE
-from efficientnet_operator.kube.client import ApiError, KubeClient
+from efficientnet_operator.kube.client import CONFLICT, NOT_FOUND, ApiError, KubeClient
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,6 @@ RETRY_S = 1.0
 RENEW_S = 2.0
 GIVE_UP_S = 0.7 * DURATION_S
 """Without a renewal for so long the holder stops by itself, before anybody else can begin."""
-NOT_FOUND = 404
 
 
 class Elector:
@@ -39,12 +38,12 @@ class Elector:
         self._identity = identity
         self._sight: Sight | None = None
         self._held = False
+        self._told = False  # that it cannot be taken: once is enough
 
     async def acquire(self) -> None:
         """Wait until the Lease is ours."""
-        told = ""
-        while not await self._try(told):
-            told = "said"
+        self._told = False
+        while not await self._try():
             await asyncio.sleep(RETRY_S)
         self._held = True
         log.info("%s holds lease %s/%s", self._identity, self._namespace, self._name)
@@ -77,12 +76,13 @@ class Elector:
         except (ApiError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("lease %s was not given up: %s", self._name, error or repr(error))
 
-    async def _try(self, told: str) -> bool:
+    async def _try(self) -> bool:
         try:
             return await self._take()
         except (ApiError, aiohttp.ClientError, TimeoutError) as error:
-            if not told:
+            if not self._told:
                 log.warning("lease %s cannot be taken yet: %s", self._name, error or repr(error))
+            self._told = True
             return False
 
     async def _take(self) -> bool:
@@ -99,7 +99,7 @@ class Elector:
                 return False
             await self._replace(lease, self._identity)
         except ApiError as error:
-            if error.status == 409:  # somebody was faster
+            if error.status == CONFLICT:  # somebody was faster
                 return False
             raise
         return True

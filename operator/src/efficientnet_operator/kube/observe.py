@@ -1,39 +1,33 @@
 """Gather what one reconciliation may look at: ``observe(key) -> View``.
 
-Everything but the facts of nodes comes from caches. Nodes are asked only where
-an address or a topology value is needed, and may not be readable at all.
+Everything comes from caches; nothing is asked of the API server here. What
+lies around the pods, their nodes and chips, may not be readable at all.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
-
 from efficientnet_operator.api.parsing import parse_job
 from efficientnet_operator.api.spec import EfficientNetJob
-from efficientnet_operator.core.allocations import (
-    DEVICE_ANNOTATIONS,
-    NodeFacts,
-    parse_base_device_infos,
-)
+from efficientnet_operator.core.allocations import DEVICE_ANNOTATIONS
 from efficientnet_operator.core.config_maps import ConfigMapView, parse_config_map
 from efficientnet_operator.core.gang.group_view import GroupView, group_parser
 from efficientnet_operator.core.kueue.workload_view import (
+    Flavor,
     Queueing,
     WorkloadView,
+    parse_named_flavor,
     workload_parser,
 )
 from efficientnet_operator.core.pod_view import PodView, parse_pod
 from efficientnet_operator.core.progress import RankReport
 from efficientnet_operator.core.resources import (
     CONFIG_MAP,
-    NODE,
     POD,
     POD_GROUPS,
     WORKLOADS,
@@ -42,18 +36,12 @@ from efficientnet_operator.core.resources import (
 )
 from efficientnet_operator.core.view import FORBIDDEN, NOT_SERVED, Refusal, View
 from efficientnet_operator.kube.cache import ChildCache
-from efficientnet_operator.kube.client import ApiError, KubeClient
-from efficientnet_operator.kube.flavors import FlavorReader
+from efficientnet_operator.kube.node_cache import NodeCache
 from efficientnet_operator.kube.queue import Key, WorkQueue
+from efficientnet_operator.kube.surroundings import Surroundings
 
-NODE_FACTS_S = 30.0
-"""How long facts of a node are believed."""
-NODE_RETRY_S = 5.0
-"""How long a node that could not be read is left alone."""
-NODES_AT_ONCE = 32
 REFUSAL_S = 10.0
 """How long a refused child is left alone before it is tried again."""
-DEVICE_INFOS = "baseDeviceInfos"
 NO_ADDRESS = re.compile(r'"device_ip"\s*:\s*(?:"-1"|""|null)')
 
 
@@ -72,18 +60,13 @@ class Memory:
     pods: ChildCache[PodView]
     config_maps: ChildCache[ConfigMapView]
     groups: Mapping[Resource, ChildCache[GroupView]]
+    surroundings: Surroundings
     workloads: Mapping[Resource, ChildCache[WorkloadView]] = field(default_factory=dict)
+    flavors: Mapping[Resource, NodeCache[Flavor]] = field(default_factory=dict)
     jobs: dict[Key, dict[str, Any]] = field(default_factory=dict)
     refusals: dict[Key, dict[str, tuple[Refusal, float]]] = field(default_factory=dict)
     progress: dict[Key, tuple[int, RankReport]] = field(default_factory=dict)
     surveys: dict[Key, tuple[int, tuple[RankReport, ...]]] = field(default_factory=dict)
-    # None stands for a node that could not be read.
-    _nodes: dict[str, tuple[NodeFacts | None, float]] = field(default_factory=dict)
-    _node_slots: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(NODES_AT_ONCE)
-    )
-    _node_source: str = ""
-    _flavors: FlavorReader = field(default_factory=FlavorReader)
     caches: dict[Resource, ChildCache[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,13 +80,19 @@ class Memory:
     @classmethod
     def create(cls, queue: WorkQueue, *, kueue: bool = False) -> Memory:
         """Return an empty memory whose caches enqueue into ``queue``, Kueue's too if wanted."""
+        pods = ChildCache("pods", parse_pod, queue.add)
+        versions = WORKLOADS if kueue else ()
         return cls(
-            pods=ChildCache("pods", parse_pod, queue.add),
+            pods=pods,
             config_maps=ChildCache("configmaps", parse_config_map, queue.add),
             groups={r: ChildCache(r.full_name, group_parser(r), queue.add) for r in POD_GROUPS},
+            surroundings=Surroundings(pods, queue.add),
             workloads={
-                r: ChildCache(r.full_name, workload_parser(r), queue.add)
-                for r in (WORKLOADS if kueue else ())
+                r: ChildCache(r.full_name, workload_parser(r), queue.add) for r in versions
+            },
+            flavors={
+                f: NodeCache(f.full_name, parse_named_flavor, _tell_nobody)
+                for f in map(flavor_of, versions)
             },
         )
 
@@ -115,7 +104,9 @@ class Memory:
     @property
     def synced(self) -> bool:
         """Whether all caches have been filled."""
-        return all(cache.synced for cache in self.caches.values())
+        children = all(cache.synced for cache in self.caches.values())
+        flavors = all(cache.synced for cache in self.flavors.values())
+        return children and flavors and self.surroundings.synced
 
     def put_job(self, document: dict[str, Any]) -> Key:
         """Keep a job's JSON unless a newer version is known; return its key."""
@@ -135,7 +126,7 @@ class Memory:
         """Remember that a child could not be created."""
         self.refusals.setdefault(key, {})[name] = (refusal, time.monotonic())
 
-    async def observe(self, key: Key, client: KubeClient) -> View | None:
+    def observe(self, key: Key) -> View | None:
         """Return the view of a job; None for one that is gone.
 
         Raises:
@@ -151,6 +142,7 @@ class Memory:
         polled, progress = self.progress.pop(key, (0, None))
         surveyed, survey = self.surveys.pop(key, (0, None))
         attempt = status.get("attempt")
+        nodes = {p.node for p in pods if p.node}
         return View(
             job=job,
             status=status,
@@ -162,30 +154,28 @@ class Memory:
                 for group in cache.of_job(key)
                 if group.owner_uid == job.metadata.uid
             ),
-            kueue=await self._queueing(key, job, status, client),
+            kueue=self._queueing(key, job.metadata.uid),
             absent=self._absent_for(key),
-            nodes=await self._node_facts(_nodes_to_ask(job, status, pods), client),
-            node_source=self._node_source,
+            nodes=self.surroundings.facts_of(_nodes_to_know(job, status, pods)),
+            node_source=self.surroundings.nodes.source,
+            lost_nodes=self.surroundings.losses_of(nodes),
+            chip_reports=self.surroundings.reports_of(nodes),
             refusals=self._fresh_refusals(key),
             progress=progress if polled == attempt else None,
             survey=survey if surveyed == attempt else None,
         )
 
-    async def _queueing(
-        self, key: Key, job: EfficientNetJob, status: Mapping[str, Any], client: KubeClient
-    ) -> Queueing | None:
-        """Return what is known of a job at Kueue; flavors only while pods are still to be made."""
+    def _queueing(self, key: Key, job_uid: str) -> Queueing | None:
+        """Return what is known of a job at Kueue; None without ``--kueue``."""
         if not self.workloads:
             return None
         known = (w for cache in self.workloads.values() for w in cache.of_job(key))
-        workload = next((w for w in known if w.owner_uid == job.metadata.uid), None)
-        created = {c.get("type"): c.get("status") for c in status.get("conditions") or []}
-        if workload is None or created.get("Created") == "True":
-            return Queueing(workload)
-        flavors, source = await self._flavors.read(
-            flavor_of(workload.resource), workload.flavors, client
-        )
-        return Queueing(workload, flavors, source)
+        workload = next((w for w in known if w.owner_uid == job_uid), None)
+        if workload is None:
+            return Queueing()
+        cache = self.flavors[flavor_of(workload.resource)]
+        flavors = {n: flavor for n in workload.flavors if (flavor := cache.get(n))}
+        return Queueing(workload, flavors, cache.source)
 
     def _absent_for(self, key: Key) -> dict[Resource, str]:
         answers = {r: self.caches[r].absence(key[0]) for r in self.optional}
@@ -200,29 +190,12 @@ class Memory:
             self.refusals.pop(key, None)
         return {name: refusal for name, (refusal, _) in fresh.items()}
 
-    async def _node_facts(self, names: Iterable[str], client: KubeClient) -> dict[str, NodeFacts]:
-        limit = time.monotonic() - NODE_FACTS_S
-        wanted = set(names)
-        stale = [n for n in wanted if n not in self._nodes or self._nodes[n][1] < limit]
-        await asyncio.gather(*(self._ask_node(name, client) for name in stale))
-        found = {n: self._nodes[n][0] for n in wanted}
-        return {name: facts for name, facts in found.items() if facts}
 
-    async def _ask_node(self, name: str, client: KubeClient) -> None:
-        try:
-            async with self._node_slots:
-                metadata = (await client.get(NODE.path(name=name)))["metadata"]
-        except (ApiError, aiohttp.ClientError, TimeoutError) as error:
-            self._node_source = f"nodes cannot be read ({error or repr(error)})"
-            self._nodes[name] = (None, time.monotonic() - NODE_FACTS_S + NODE_RETRY_S)
-            return
-        self._node_source = ""
-        infos = (metadata.get("annotations") or {}).get(DEVICE_INFOS, "")
-        facts = NodeFacts(parse_base_device_infos(infos), metadata.get("labels") or {})
-        self._nodes[name] = (facts, time.monotonic())
+def _tell_nobody(name: str) -> None:
+    """A job that misses a flavor looks again by itself."""
 
 
-def _nodes_to_ask(
+def _nodes_to_know(
     job: EfficientNetJob, status: Mapping[str, Any], pods: Iterable[PodView]
 ) -> set[str]:
     """Return the nodes of pods whose annotation lacks an address, or all for a topology key.

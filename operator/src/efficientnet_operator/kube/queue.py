@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from efficientnet_operator.kube.metrics import QUEUE_DEPTH
+from efficientnet_operator.kube.metrics import QUEUE_DEPTH, QUEUE_SECONDS
 
 Key = tuple[str, str]
 """Namespace and name of a job."""
@@ -31,16 +31,29 @@ class WorkQueue:
     def __init__(self, interval_s: float = 0.1):
         self._interval_s = interval_s
         self._ready: deque[Key] = deque()
-        self._waiting: set[Key] = set()
+        self._waiting: dict[Key, float] = {}  # since when, by the loop's clock
         self._working: set[Key] = set()
         self._again: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
         self._taken_at: dict[Key, float] = {}
         self._wake = asyncio.Event()
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._ready)
+
+    def close(self) -> None:
+        """Hand out nothing until ``open``; keys are still taken in."""
+        self._closed = True
+        self._show_depth()
+
+    def open(self) -> None:
+        """Hand keys out; those that came meanwhile wait for a worker only from now on."""
+        self._closed = False
+        self._waiting = dict.fromkeys(self._waiting, asyncio.get_running_loop().time())
+        self._show_depth()
+        self._wake.set()
 
     def add(self, key: Key) -> None:
         """Enqueue a key, as soon as its interval allows."""
@@ -69,14 +82,15 @@ class WorkQueue:
 
     async def get(self) -> Key:
         """Wait for a key and take it; ``done`` has to follow."""
-        while not self._ready:
+        while self._closed or not self._ready:
             self._wake.clear()
             await self._wake.wait()
         key = self._ready.popleft()
-        self._waiting.discard(key)
+        since = self._waiting.pop(key)
         self._working.add(key)
         self._taken_at[key] = asyncio.get_running_loop().time()
-        QUEUE_DEPTH.set(len(self._ready))
+        QUEUE_SECONDS.observe(self._taken_at[key] - since)
+        self._show_depth()
         return key
 
     def done(self, key: Key, *, failed: bool = False) -> None:
@@ -113,7 +127,10 @@ class WorkQueue:
             self._push(key)
 
     def _push(self, key: Key) -> None:
-        self._waiting.add(key)
+        self._waiting[key] = asyncio.get_running_loop().time()
         self._ready.append(key)
-        QUEUE_DEPTH.set(len(self._ready))
+        self._show_depth()
         self._wake.set()
+
+    def _show_depth(self) -> None:
+        QUEUE_DEPTH.set(0 if self._closed else len(self._ready))

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from efficientnet_operator.core.identity import JOB_NAME_LABEL
+from efficientnet_operator.core.metadata import parse_metadata
 from efficientnet_operator.core.pod_view import parse_time
 from efficientnet_operator.core.resources import Resource, resource_of
 from efficientnet_operator.core.shapes import mapping, objects, words
@@ -63,21 +63,15 @@ def group_parser(resource: Resource) -> Callable[[Mapping[str, Any]], GroupView]
 def parse_group(resource: Resource, group: Mapping[str, Any]) -> GroupView:
     """Return the view of a PodGroup's JSON; what has another shape than expected is left out."""
     metadata = group.get("metadata") or {}
-    owners = [o for o in metadata.get("ownerReferences") or [] if o.get("controller")]
     spec, status = mapping(group.get("spec")), mapping(group.get("status"))
     return GroupView(
         resource=resource,
-        namespace=metadata.get("namespace", ""),
-        name=metadata.get("name", ""),
-        uid=metadata.get("uid", ""),
-        resource_version=metadata.get("resourceVersion", ""),
-        owner_uid=owners[0].get("uid", "") if owners else "",
+        **parse_metadata(group),
         deleting="deletionTimestamp" in metadata,
         created=parse_time(metadata.get("creationTimestamp")),
         phase=words(status.get("phase")),
         conditions=tuple(_parse_condition(c) for c in objects(status.get("conditions"))),
         constrained=bool(spec.get("schedulingConstraints")),
-        job_name=(metadata.get("labels") or {}).get(JOB_NAME_LABEL, ""),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from efficientnet_operator.core.identity import JOB_NAME_LABEL
+from efficientnet_operator.core.metadata import parse_metadata
 from efficientnet_operator.core.resources import Resource
 from efficientnet_operator.core.shapes import mapping, objects, words
 
@@ -89,19 +89,13 @@ def workload_parser(resource: Resource) -> Callable[[Mapping[str, Any]], Workloa
 
 def parse_workload(resource: Resource, workload: Mapping[str, Any]) -> WorkloadView:
     """Return the view of a Workload's JSON; what has another shape than expected is left out."""
-    metadata = workload.get("metadata") or {}
     spec, status = mapping(workload.get("spec")), mapping(workload.get("status"))
-    owners = [o for o in objects(metadata.get("ownerReferences")) if o.get("controller")]
     admission = mapping(status.get("admission"))
     checks = objects(status.get("admissionChecks"))
     return WorkloadView(
         resource=resource,
-        namespace=metadata.get("namespace", ""),
-        name=metadata.get("name", ""),
-        uid=metadata.get("uid", ""),
-        resource_version=metadata.get("resourceVersion", ""),
-        owner_uid=owners[0].get("uid", "") if owners else "",
-        deleting="deletionTimestamp" in metadata,
+        **parse_metadata(workload),
+        deleting="deletionTimestamp" in (workload.get("metadata") or {}),
         queue=str(spec.get("queueName") or ""),
         active=spec.get("active") is not False,
         reserved=bool(admission),
@@ -114,7 +108,6 @@ def parse_workload(resource: Resource, workload: Mapping[str, Any]) -> WorkloadV
             for c in checks
             if c.get("state") != "Ready"
         ),
-        job_name=(metadata.get("labels") or {}).get(JOB_NAME_LABEL, ""),
     )
 
 
@@ -123,6 +116,11 @@ def parse_flavor(flavor: Mapping[str, Any]) -> Flavor:
     spec = mapping(flavor.get("spec"))
     labels = {str(k): str(v) for k, v in mapping(spec.get("nodeLabels")).items()}
     return Flavor(labels, tuple(objects(spec.get("tolerations"))))
+
+
+def parse_named_flavor(flavor: Mapping[str, Any]) -> tuple[str, Flavor]:
+    """Return a ResourceFlavor's name and what it asks of pods."""
+    return parse_metadata(flavor)["name"], parse_flavor(flavor)
 
 
 def _flavors_of(admission: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from efficientnet_operator.core.draft import Draft
+from efficientnet_operator.core.failure import HANGING
 from efficientnet_operator.core.identity import pod_group_name
 from efficientnet_operator.core.plan import Delete
-from efficientnet_operator.core.pod_view import parse_time
+from efficientnet_operator.core.pod_view import PodView, parse_time
 from efficientnet_operator.core.resources import CONFIG_MAP
 from efficientnet_operator.core.stages.ending import FAILURE_GRACE_S
 from efficientnet_operator.core.stages.limiting import PENDING_DEADLINE_EXCEEDED
@@ -22,12 +23,16 @@ STEADY = timedelta(minutes=10)
 
 
 def clear_older_pods(draft: Draft) -> bool:
-    """Delete what is left of older attempts; wait for it and for a predecessor's pods."""
-    history = draft.status.get("history") or [{}]
-    grace = FAILURE_GRACE_S if history[-1].get("charged") else None
+    """Delete what is left of older attempts; wait for it and for a predecessor's pods.
+
+    A predecessor's pods are waited for wherever they are: the new ones have the same names.
+    """
+    last = (draft.status.get("history") or [{}])[-1]
+    grace = FAILURE_GRACE_S if last.get("charged") or last.get("reason") in HANGING else None
     older = [p for p in draft.own_pods if p.attempt < draft.attempt]
     for pod in older:
         draft.delete(pod, grace)
+    older = [p for p in older if _holds_up(draft, p)]
     leftovers = [p.name for p in (*older, *draft.predecessors)]
     if not leftovers:
         _forget_older_attempts(draft)
@@ -37,6 +42,21 @@ def clear_older_pods(draft: Draft) -> bool:
     draft.conditions.set("Created", False, "WaitingForPods", message)
     draft.wait(f"{len(leftovers)} pods of {whose} to go", 5)
     return True
+
+
+def _holds_up(draft: Draft, pod: PodView) -> bool:
+    """Tell whether a pod of an older attempt has to go before this attempt may begin.
+
+    Nobody is there to say that a pod on a lost node has ended. If it has not, the trainer's
+    ``.owner`` file keeps it from saving. It goes when the node is back or Kubernetes is told
+    that it never will be; by then this attempt may run, and is not stopped for it.
+    """
+    if not pod.deleting:
+        return True
+    loss = draft.view.lost_nodes.get(pod.node)
+    if loss is not None and loss.left_s > 0:
+        draft.look_again(loss.left_s)
+    return (loss is None or loss.left_s > 0) and not draft.conditions.is_true("Created")
 
 
 def _forget_older_attempts(draft: Draft) -> None:
@@ -62,7 +82,15 @@ def wait_for_back_off(draft: Draft) -> bool:
     if left <= 0:
         return False
     draft.wait(f"the back-off delay of {delay:g} s", left)
+    _tell_delay(draft, f"; it starts {delay:g} s later, because earlier ones ended soon, too")
     return True
+
+
+def _tell_delay(draft: Draft, words: str) -> None:
+    condition = draft.conditions.items["Restarting"]
+    message = condition.get("message", "")
+    if not message.endswith(words):
+        draft.conditions.set("Restarting", True, condition.get("reason", ""), message + words)
 
 
 def back_off_s(history: Sequence[dict[str, Any]], spread: float = 0.0) -> float:

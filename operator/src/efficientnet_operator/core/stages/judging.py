@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from efficientnet_operator.core.draft import Draft
-from efficientnet_operator.core.failure import Outcome, Verdict, judge, parse_report
+from efficientnet_operator.core.failure import HANGING, Outcome, Verdict, judge, parse_report
 from efficientnet_operator.core.failure_rules import overrule
 from efficientnet_operator.core.progress import finish_progress
 from efficientnet_operator.core.stages.ending import (
@@ -21,6 +21,7 @@ from efficientnet_operator.core.stages.ending import (
     locate,
     summarize,
 )
+from efficientnet_operator.core.stages.losing import find_loss
 
 
 def judge_end(draft: Draft) -> bool:
@@ -40,7 +41,7 @@ def judge_end(draft: Draft) -> bool:
 
 def judge_attempt(draft: Draft) -> bool:
     """Begin the next attempt or fail the job, where the pods say so."""
-    verdict = _judge(draft)
+    verdict = _judge(draft, find_loss(draft))
     if verdict is None:
         return False
     if verdict.outcome is Outcome.UNDECIDED:
@@ -50,7 +51,8 @@ def judge_attempt(draft: Draft) -> bool:
     return True
 
 
-def _judge(draft: Draft) -> Verdict | None:
+def _judge(draft: Draft, loss: dict[str, Any] | None = None) -> Verdict | None:
+    """Return the verdict over the attempt by its pods, or by what they lost under their feet."""
     pods = draft.attempt_pods
     if draft.conditions.is_true("Created"):
         missing = [draft.name_of(i) for i in draft.missing]
@@ -58,6 +60,10 @@ def _judge(draft: Draft) -> Verdict | None:
         # Until all pods stood at once, one that goes is created again, not missed.
         pods, missing = [p for p in pods if not p.deleting], []
     verdict = judge(pods, missing, draft.attempt, draft.now)
+    # A dead chip explains the crash of its rank, a lost node that of its mates; what a permanent
+    # code says would happen again anywhere.
+    if loss and (verdict is None or verdict.outcome is not Outcome.PERMANENT):
+        verdict = Verdict(Outcome.DISRUPTED, loss)
     return verdict and overrule(verdict, draft.spec.run_policy.failure_policy.rules)
 
 
@@ -70,7 +76,8 @@ def _act_on(draft: Draft, verdict: Verdict) -> None:
     elif verdict.outcome is Outcome.FAILED:
         charge_attempt(draft, failure, message)
     else:
-        grace_s = FAILURE_GRACE_S if verdict.outcome is Outcome.FORGIVEN else None
+        hang = verdict.outcome is Outcome.FORGIVEN or failure["reason"] in HANGING
+        grace_s = FAILURE_GRACE_S if hang else None
         end_attempt(draft, failure, message, charged=False, grace_s=grace_s)
 
 
