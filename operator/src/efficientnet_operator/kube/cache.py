@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 TOMBSTONES = 10_000
 GONE = 410
 ABSENT = frozenset({403, 404})
+BROKEN = (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError)
+"""No connection, or an answer of a shape that no API server's has."""
 RETRY_S = 1.0
 ABSENT_RETRY_S = 60.0
 
@@ -149,7 +151,7 @@ class ChildCache(Generic[T]):
                     pause_s = ABSENT_RETRY_S
                 elif error.status != GONE:
                     log.warning("watch of %s failed, listing again: %s", self.resource, error)
-            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            except BROKEN as error:
                 log.warning("watch of %s broke, listing again: %r", self.resource, error)
             await asyncio.sleep(pause_s)
 
