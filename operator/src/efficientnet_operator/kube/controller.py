@@ -62,6 +62,7 @@ class Controller:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._last_turn = time.monotonic()
         self._jobs_are_served = False
+        self._broken = False
         self._leading = asyncio.Event()
         self._elector = Elector(client, settings.lease, _name_self()) if settings.lease else None
 
@@ -72,8 +73,8 @@ class Controller:
 
     @property
     def live(self) -> bool:
-        """Whether the event loop turned within the last minute."""
-        return time.monotonic() - self._last_turn < 60
+        """Whether all tasks go on, and the event loop turned within the last minute."""
+        return not self._broken and time.monotonic() - self._last_turn < 60
 
     def start(self) -> None:
         """Start watches and workers; they run until ``stop``."""
@@ -144,6 +145,8 @@ class Controller:
     def _on_task_end(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
+            # Half an operator looks like a whole one; the kubelet starts it anew.
+            self._broken = True
             log.error("a task of the controller died", exc_info=task.exception())
 
     def _forget(self, key: Key) -> None:
@@ -254,8 +257,19 @@ class Controller:
         """Look at every job now and then, in case an event was lost."""
         while True:
             await asyncio.sleep(RESYNC_S)
+            for namespace in self._settings.namespaces or ("",):
+                try:
+                    await self._list_jobs(namespace)
+                except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+                    log.warning("jobs could not be listed: %s", error or repr(error))
             for key in list(self._memory.jobs):
                 self._queue.add(key)
+
+    async def _list_jobs(self, namespace: str) -> None:
+        """Take a list of the jobs as the truth: kopf tells of no deletion that it did not see."""
+        documents, version = await self._client.list_all(job_path(namespace))
+        for key in self._memory.replace_jobs(namespace, documents, version):
+            self._forget(key)
 
     async def _measure(self) -> None:
         """Keep the gauges and the sign of life current."""

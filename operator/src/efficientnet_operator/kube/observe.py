@@ -29,6 +29,7 @@ from efficientnet_operator.core.view import Refusal, View
 from efficientnet_operator.kube.cache import ChildCache
 from efficientnet_operator.kube.client import ApiError, KubeClient, core_path
 from efficientnet_operator.kube.groups import GroupView, parse_group
+from efficientnet_operator.kube.missed import find_pods
 from efficientnet_operator.kube.queue import Key, WorkQueue
 
 NODE_FACTS_S = 30.0
@@ -90,6 +91,26 @@ class Memory:
             self.jobs[key] = document
         return key
 
+    def replace_jobs(
+        self, namespace: str, documents: Iterable[dict[str, Any]], version: str
+    ) -> list[Key]:
+        """Take a list of jobs in; return the keys of those that are gone.
+
+        Args:
+            namespace: what was listed; "" is all of them.
+            documents: the jobs of the list.
+            version: the list's resourceVersion; a job that is newer came meanwhile and stays.
+        """
+        present = {self.put_job(document) for document in documents}
+        list_metadata = {"resourceVersion": version}
+        return [
+            key
+            for key, known in self.jobs.items()
+            if namespace in {"", key[0]}
+            and key not in present
+            and not _is_stale(list_metadata, known["metadata"])
+        ]
+
     def forget_job(self, key: Key) -> None:
         """Drop everything about a job that is gone."""
         for store in (self.jobs, self.refusals, self.progress, self.surveys):
@@ -109,8 +130,8 @@ class Memory:
         if document is None:
             return None
         job = parse_job(document)
-        pods = self.pods.of_job(key)
         status = document.get("status") or {}
+        pods = await find_pods(job, status, self.pods, client)
         # Taken out, so that one poll is one update of the status.
         polled, progress = self.progress.pop(key, (0, None))
         surveyed, survey = self.surveys.pop(key, (0, None))
