@@ -85,9 +85,10 @@ class Api:
         """Merge-patch an object; return it as stored."""
         return self._request("PATCH", _path(resource, namespace, name, subresource), body)
 
-    def delete(self, resource: str, namespace: str, name: str = "") -> None:
-        """Delete one object, or all of a namespace."""
-        self._request("DELETE", _path(resource, namespace, name))
+    def delete(self, resource: str, namespace: str, name: str = "", propagation: str = "") -> None:
+        """Delete one object, or all of a namespace; what they own goes by ``propagation``."""
+        query = {"propagationPolicy": propagation}
+        self._request("DELETE", _path(resource, namespace, name), query=query)
 
     def _request(
         self,

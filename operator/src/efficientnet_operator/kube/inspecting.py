@@ -53,4 +53,4 @@ async def inspect(client: KubeClient, namespace: str, name: str) -> View | None:
             continue
         cache.replace(namespace, children, version)
     await memory.surroundings.read_once(client)
-    return memory.observe(key)
+    return await memory.observe(key, client)
