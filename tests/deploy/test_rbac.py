@@ -28,7 +28,10 @@ LEASES = "coordination.k8s.io/leases"
 CALLS = {
     ("kube/cache.py", "follow", "list_all"): {("list", kind) for kind in CHILDREN},
     ("kube/cache.py", "_watch", "watch"): {("watch", kind) for kind in CHILDREN},
+    ("kube/controller.py", "_list_jobs", "list_all"): {("list", JOBS)},
     ("kube/controller.py", "_select_jobs", "get"): {("list", JOBS)},
+    ("kube/missed.py", "find_pods", "get"): {("get", "/pods")},
+    ("kube/missed.py", "find_pods", "list_all"): {("list", "/pods")},
     ("kube/execute.py", "_apply_status", "apply"): {("patch", f"{JOBS}/status")},
     ("kube/execute.py", "_create", "create"): {("create", kind) for kind in CHILDREN},
     ("kube/execute.py", "_resolve_conflict", "get"): {("get", kind) for kind in CHILDREN},

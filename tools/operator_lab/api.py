@@ -95,9 +95,10 @@ class Api:
         body = {"metadata": {"name": pod}, "target": target}
         self._request("POST", _path("pods", namespace, pod, "binding"), body)
 
-    def delete(self, resource: str, namespace: str, name: str = "") -> None:
-        """Delete one object, or all of a namespace."""
-        self._request("DELETE", _path(resource, namespace, name))
+    def delete(self, resource: str, namespace: str, name: str = "", propagation: str = "") -> None:
+        """Delete one object, or all of a namespace; what they own goes by ``propagation``."""
+        query = {"propagationPolicy": propagation}
+        self._request("DELETE", _path(resource, namespace, name), query=query)
 
     def _request(
         self,

@@ -206,23 +206,29 @@ class Job:
 
     def end(self, pod: Object, code: int, report: Mapping[str, Any] | str = "", ago_s: int = 10):
         """Let a pod's trainer end with a code and a termination message, some seconds ago."""
-        moment = (datetime.now(UTC) - timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        message = report if isinstance(report, str) else json.dumps(report)
-        ended = {
-            "exitCode": code,
-            "reason": "Error" if code else "Completed",
-            "message": message,
-            "startedAt": moment,
-            "finishedAt": moment,
-        }
-        container = {
-            "name": "trainer",
-            "image": "trainer:1",
-            "imageID": "",
-            "ready": False,
-            "restartCount": 0,
-            "state": {"terminated": ended},
-        }
-        status = {"phase": "Failed" if code else "Succeeded", "containerStatuses": [container]}
-        body = {"status": status}
+        body = build_end(code, report, ago_s)
         self.api.patch("pods", self.namespace, pod["metadata"]["name"], body, "status")
+
+
+def build_end(code: int, report: Mapping[str, Any] | str = "", ago_s: int = 10) -> Object:
+    """Return the patch of a pod's status that a kubelet makes when the trainer has ended."""
+    moment = (datetime.now(UTC) - timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    message = report if isinstance(report, str) else json.dumps(report)
+    ended = {
+        "exitCode": code,
+        "reason": "Error" if code else "Completed",
+        "message": message,
+        "startedAt": moment,
+        "finishedAt": moment,
+    }
+    container = {
+        "name": "trainer",
+        "image": "trainer:1",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 0,
+        "state": {"terminated": ended},
+    }
+    return {
+        "status": {"phase": "Failed" if code else "Succeeded", "containerStatuses": [container]}
+    }

@@ -36,9 +36,14 @@ class OperatorProcess:
             raise RuntimeError(f"the operator does not run; see {self.log}")
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it ended by itself since it was started."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> None:
         """Start it and wait until its caches are filled; does nothing where it runs."""
-        if self._process is not None:
+        if self._process is not None and not self.ended:
             return
         self._port = _free_port()
         # A test run that is killed hard takes it along.

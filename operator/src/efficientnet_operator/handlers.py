@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import kopf
@@ -18,6 +20,18 @@ from efficientnet_operator.kube.controller import Controller, SelectorError
 from efficientnet_operator.kube.health import serve_health
 from efficientnet_operator.logs import configure_logging
 from efficientnet_operator.settings import Settings
+
+
+class Pauses:
+    """Seconds between two tries to list or watch jobs, without end.
+
+    kopf's own end after eight tries: an outage of the API server that answers with errors would
+    end the operator, and one that refuses connections would leave it deaf for 21 s afterwards.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        """Return the pauses of one request."""
+        return chain((0.2, 0.5, 1.0), repeat(2.0))
 
 
 def run(settings: Settings) -> None:
@@ -47,6 +61,7 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
         settings.watching.server_timeout = 300
         if operator_settings.selector:
             settings.watching.label_selectors[GROUP, PLURAL] = operator_settings.selector
+        settings.networking.error_backoffs = Pauses()
         client = await KubeClient.connect(operator_settings.kubeconfig)
         controller = Controller(client, operator_settings)
         controller.start()

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from operator_lab.job import JOBS
+from operator_lab.waiting import wait_until
 
 CONTRACT = Path(__file__).parents[2] / "contract"
 BAD_CONFIGURATION = {
@@ -118,3 +120,56 @@ def test_a_finished_job_stays_finished_when_all_else_is_gone(lab):
     assert job.status["completionTime"] == end["completionTime"]
     assert sorted(lab.created("pods")) == ["digits-1-0", "digits-1-1", "later-1-0"]
     assert job.pods() == []
+
+
+def test_a_failed_job_stays_failed_whatever_is_done_to_it(lab):
+    job = lab.job(npus=2, runPolicy={"backoffLimit": 0})
+    pods = job.run()
+    job.end(pods[1], 1)
+    end = job.wait_phase("Failed")
+    rules = [{"action": "Restart", "onExitCodes": {"operator": "In", "values": [1]}}]
+    for edit in (
+        {"backoffLimit": 9, "failurePolicy": {"rules": rules}},
+        {"suspend": True},
+        {"suspend": False, "activeDeadlineSeconds": 1},
+    ):
+        job.patch({"runPolicy": edit})
+        generation = job.document["metadata"]["generation"]
+        job.wait("takes note", lambda s, seen=generation: s["observedGeneration"] == seen)
+    # The failed pod reports otherwise, and then is gone.
+    lab.operator.kill()
+    job.end(pods[1], 0)
+    lab.operator.start()
+    lab.api.delete("pods", lab.namespace)
+    lab.api.delete("configmaps", lab.namespace, "digits-1-rank-table")
+    lab.job("later", npus=1).run()
+    status = job.status
+    for field in ("phase", "completionTime", "failure", "history", "attempt"):
+        assert status[field] == end[field]
+    assert sorted(lab.created("pods")) == ["digits-1-0", "digits-1-1", "later-1-0"]
+
+
+def test_a_job_that_is_kept_at_the_last_moment_is_kept(lab):
+    job = lab.job(npus=1, runPolicy={"ttlSecondsAfterFinished": 2})
+    job.end(job.run()[0], 0)
+    job.wait_phase("Succeeded")
+    lab.operator.kill()
+    job.patch({"runPolicy": {"ttlSecondsAfterFinished": None}})
+    lab.operator.start()
+    # One that ends later, with the same time to live, goes; so this one's time is over.
+    other = lab.job("other", npus=1, runPolicy={"ttlSecondsAfterFinished": 2})
+    other.end(other.run()[0], 0)
+    wait_until("the other is gone", lambda: not lab.api.find(JOBS, lab.namespace, "other"))
+    assert job.status["phase"] == "Succeeded"
+
+
+def test_the_heir_of_a_job_that_was_deleted_in_time_is_not_deleted(lab):
+    old = lab.job(npus=1, runPolicy={"ttlSecondsAfterFinished": 1})
+    old.end(old.run()[0], 0)
+
+    def heir():
+        return None if lab.api.find(JOBS, lab.namespace, "digits") else lab.job(npus=1)
+
+    job = wait_until("the name is free", heir)
+    job.run()
+    assert job.uid != old.uid

@@ -124,6 +124,9 @@ def test_no_mixture_of_pods_raises_and_every_plan_can_be_stored(cluster):
     assert reconcile(view, cluster.now) == plan
     if plan.status is not None:
         EfficientNetJobStatus.model_validate(json.loads(json.dumps(plan.status, allow_nan=False)))
+    if plan.deletes or plan.creates or plan.pods:
+        assert plan.status is not None, "an operator with an old view has to be refused"
+        assert plan.status_first
     ours = {p.uid for p in view.pods if p.owner_uid == JOB.uid}
     assert {d.uid for d in plan.deletes} <= ours
     names = [p["metadata"]["name"] for p in plan.pods]

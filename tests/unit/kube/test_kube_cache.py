@@ -1,11 +1,15 @@
 """The cache of children: newest wins, the gone stay gone, a list is the truth."""
 
+import asyncio
 import itertools
 from dataclasses import dataclass, field
 
+import aiohttp
 import pytest
 from efficientnet_operator.core.pod_view import parse_pod
+from efficientnet_operator.kube import cache as cache_module
 from efficientnet_operator.kube.cache import ChildCache
+from efficientnet_operator.kube.client import ApiError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -145,3 +149,98 @@ def test_the_cache_holds_what_a_server_would(events):
             uid = server.setdefault(name, f"{name}-{round_}")
             watched.cache.put(pod(name, version, uid=uid))
     assert {p.name: p.uid for p in watched.cache.of_job(KEY)} == server
+
+
+EVENTS = st.tuples(
+    st.integers(1, 8),  # which version of the object
+    st.sampled_from(["put", "list"]),
+)
+
+
+@given(events=st.lists(EVENTS, min_size=1, max_size=20))
+def test_any_order_and_repetition_of_what_one_object_was_ends_with_its_newest_state(events):
+    watched = Watched()
+    for version, how in events:
+        if how == "put":
+            watched.cache.put(pod(version=version))
+        else:
+            watched.cache.replace("", [parse_pod(pod(version=version))], str(version))
+    assert watched.versions() == {"p": str(max(version for version, _ in events))}
+
+
+@given(late=st.lists(EVENTS, max_size=10), heir=st.booleans())
+def test_nothing_brings_a_deleted_object_back(late, heir):
+    watched = Watched()
+    watched.cache.put(pod(version=1, uid="dead"))
+    watched.cache.remove(pod(version=9, uid="dead"))
+    if heir:
+        watched.cache.put(pod(version=10, uid="heir"))
+    for version, how in late:
+        if how == "put":
+            watched.cache.put(pod(version=version, uid="dead"))
+        else:
+            watched.cache.replace("", [parse_pod(pod(version=version, uid="dead"))], str(version))
+    watched.cache.remove(pod(version=9, uid="dead"))
+    assert [p.uid for p in watched.cache.of_job(KEY)] == (["heir"] if heir else [])
+
+
+class Answers:
+    """An API server as the cache knows it: lists, and watches that end or break."""
+
+    def __init__(self, *lists, events=()):
+        self.lists = list(lists)
+        self.events = list(events)
+
+    async def list_all(self, path, parse, selector):
+        if not self.lists:
+            await asyncio.Event().wait()
+        answer = self.lists.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        documents, version = answer
+        return [parse(d) for d in documents], version
+
+    async def watch(self, path, selector, version):
+        for event in self.events:
+            yield event
+        await asyncio.Event().wait()
+
+
+BROKEN_LISTS = {
+    "a server error": ApiError(500, "InternalError", "etcd"),
+    "no connection": aiohttp.ClientError("refused"),
+    "no answer in time": TimeoutError(),
+    "an object that is none": ([None], "1"),
+    "an object whose metadata is text": ([{"metadata": "none"}], "1"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_LISTS.values(), ids=BROKEN_LISTS)
+async def test_a_list_that_fails_in_any_way_is_asked_for_again(broken, watched, monkeypatch):
+    monkeypatch.setattr(cache_module, "RETRY_S", 0)
+    answers = Answers(broken, ([pod()], "1"))
+    following = asyncio.create_task(watched.cache.follow(answers, "/api/v1/pods", ""))
+    async with asyncio.timeout(10):
+        while not watched.names() and not following.done():
+            await asyncio.sleep(0)
+    assert (watched.names(), watched.cache.synced, following.done()) == (["p"], True, False)
+    following.cancel()
+
+
+BROKEN_EVENTS = {
+    "without an object": {"type": "ADDED"},
+    "whose object has no metadata": {"type": "ADDED", "object": {}},
+    "that is none": None,
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_EVENTS.values(), ids=BROKEN_EVENTS)
+async def test_after_an_event_of_no_known_shape_it_is_listed_again(broken, watched, monkeypatch):
+    monkeypatch.setattr(cache_module, "RETRY_S", 0)
+    answers = Answers(([], "1"), ([pod()], "2"), events=[broken])
+    following = asyncio.create_task(watched.cache.follow(answers, "/api/v1/pods", ""))
+    async with asyncio.timeout(10):
+        while not watched.names() and not following.done():
+            await asyncio.sleep(0)
+    assert (watched.names(), following.done()) == (["p"], False)
+    following.cancel()

@@ -66,6 +66,11 @@ def build_config_map(job: JobRef, attempt: int) -> dict[str, Any]:
     }
 
 
+def build_patch(seen: ConfigMapView, data: Mapping[str, str]) -> dict[str, Any]:
+    """Return a merge patch of the data, which is refused where somebody else was faster."""
+    return {"metadata": {"resourceVersion": seen.resource_version}, "data": dict(data)}
+
+
 def build_data(hccl: str, peers: str) -> dict[str, str]:
     """Return the ConfigMap's data: both files, never one without the other."""
     return {HCCL_KEY: hccl, PEERS_KEY: peers}

@@ -183,14 +183,17 @@ class Draft:
         self.status["history"] = history[-HISTORY_LIMIT:]
 
     def to_plan(self) -> Plan:
-        """Return the plan; its status is None where nothing changed."""
+        """Return the plan; its status is None where nothing changes and nothing is done."""
         self.status["conditions"] = self.conditions.to_list()
         self.status["phase"] = self.conditions.phase()
         self.status["observedGeneration"] = self.conditions.generation
+        # What makes or deletes anything is stored before it is done, changed or not: of two
+        # operators the one with the older view is then refused, and does nothing.
+        acts = bool(self.deletes or self.creates or self.pods)
         changed = self.status != dict(self.view.status)
         return Plan(
-            status=self.status if changed else None,
-            status_first=self.status_first,
+            status=self.status if changed or acts else None,
+            status_first=self.status_first or acts,
             deletes=tuple(self.deletes),
             creates=tuple(self.creates),
             pods=tuple(self.pods),

@@ -1,8 +1,9 @@
 """What one reconciliation decides: a value that ``execute`` carries out in a fixed order.
 
 Status first where the attempt or a terminal state changes (it must be known
-before anything is done about it), then deletes, creates, updates and patches,
-other status, with the events that tell of it; reports; last, the job itself.
+before anything is done about it) or anything is made or deleted (which only
+the newest view may decide), then deletes, creates, updates and patches, other
+status; events follow the status that they tell of; reports; last, the job itself.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ TOMBSTONES = 10_000
 GONE = 410
 NOT_SERVED = 404
 ABSENT = frozenset({403, NOT_SERVED})
+BROKEN = (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError)
+"""No connection, or an answer of a shape that no API server's has."""
 RETRY_S = 1.0
 ABSENT_RETRY_S = 60.0
 
@@ -112,8 +114,8 @@ class ChildCache(Generic[T]):
         return list(self._by_job)
 
     def put(self, document: Mapping[str, Any]) -> None:
-        """Keep an object, unless a newer version is known or it is already gone."""
-        self._keep(self.parse(document))
+        """Parse and keep an object."""
+        self.keep(self.parse(document))
 
     def remove(self, document: Mapping[str, Any]) -> None:
         """Forget an object; a late answer about it is not believed either."""
@@ -134,7 +136,7 @@ class ChildCache(Generic[T]):
             if listed and child.uid not in present and not _is_newer(child, version):
                 self._drop(child)
         for child in children:
-            self._keep(child)
+            self.keep(child)
 
     async def follow(
         self, client: KubeClient, path: str, namespace: str, *, optional: bool = False
@@ -169,7 +171,7 @@ class ChildCache(Generic[T]):
                     pause_s = ABSENT_RETRY_S
                 elif error.status != GONE:
                     log.warning("watch of %s failed, listing again: %s", self.resource, error)
-            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            except BROKEN as error:
                 log.warning("watch of %s broke, listing again: %r", self.resource, error)
             if pause_s == RETRY_S:
                 WATCH_RESTARTS.labels(self.resource).inc()
@@ -190,7 +192,8 @@ class ChildCache(Generic[T]):
                 elif event["type"] != "BOOKMARK":
                     self.put(document)
 
-    def _keep(self, child: T) -> None:
+    def keep(self, child: T) -> None:
+        """Keep a parsed object, unless a newer version is known or it is already gone."""
         if child.uid in self._gone:
             return
         key = _key_of(child)

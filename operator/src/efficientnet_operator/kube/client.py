@@ -10,11 +10,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
@@ -31,7 +34,12 @@ TOO_MANY = HTTPStatus.TOO_MANY_REQUESTS
 
 PAGE = 500
 WATCH_S = 300
+QUIET_S = 90.0
+"""A watch that says nothing for so long is dead: the API server sends a bookmark each minute."""
 RETRIES = 5
+RETRY_AFTER_S = 1.0
+"""The pause after a 429 that names none that can be read."""
+LONGEST_RETRY_AFTER_S = 30.0
 
 T = TypeVar("T")
 Query = Mapping[str, Any]
@@ -125,7 +133,7 @@ class KubeClient:
         """Send one request; wait and send it again where the server says 429.
 
         Raises:
-            ApiError: the server refused it.
+            ApiError: the server refused it, or what answered does not speak JSON.
             aiohttp.ClientError, TimeoutError: the server cannot be reached.
         """
         for attempt in range(RETRIES):
@@ -133,12 +141,12 @@ class KubeClient:
             if response.status != TOO_MANY or attempt == RETRIES - 1:
                 break
             await response.read()
-            await asyncio.sleep(float(response.headers.get("Retry-After") or 1))
+            wait_s = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            await asyncio.sleep(wait_s)
         text = await response.read()
         if response.status >= 400:
             raise _parse_error(response.status, text)
-        document: dict[str, Any] = json.loads(text)
-        return document
+        return _parse_document(response.status, text)
 
     async def list_all(
         self, path: str, parse: Callable[[Mapping[str, Any]], T], selector: str = ""
@@ -162,6 +170,8 @@ class KubeClient:
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield watch events from ``resource_version`` on, until the server ends the watch.
 
+        One that has gone silent, bookmarks included, ends as well.
+
         Raises:
             ApiError: the watch cannot start there (410: list again).
         """
@@ -176,7 +186,7 @@ class KubeClient:
         if response.status >= 400:
             raise _parse_error(response.status, await response.read())
         try:
-            async for line in response.response.content:
+            async for line in _lines(response.response.content):
                 event: dict[str, Any] = json.loads(line)
                 if event.get("type") == "ERROR":
                     status = event.get("object") or {}
@@ -228,6 +238,47 @@ def _settled(configuration: kubernetes_client.Configuration) -> kubernetes_clien
     return configuration
 
 
+async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Yield lines until the end; a connection that died without a word ends after a while."""
+    while True:
+        try:
+            async with asyncio.timeout(QUIET_S):
+                line = await stream.readline()
+        except TimeoutError:
+            return
+        if not line:
+            return
+        yield line
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float:
+    """Return how many seconds an answer asks us to wait: by number, or by date.
+
+    Source: RFC 9110, section 10.2.3. Kubernetes sends numbers; what stands between us and it may
+    send anything.
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        wait_s = float(text[:9])
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+        except (ValueError, OverflowError):
+            return RETRY_AFTER_S
+        wait_s = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return min(max(wait_s, 0.0), LONGEST_RETRY_AFTER_S)
+
+
+def _parse_document(status: int, text: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(status, "NotJSON", text.decode(errors="replace")[:500]) from error
+    if not isinstance(document, dict):
+        raise ApiError(status, "NotJSON", f"no object: {text.decode(errors='replace')[:500]}")
+    return document
+
+
 def _encode(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -236,5 +287,5 @@ def _parse_error(status: int, text: bytes) -> ApiError:
     try:
         document = json.loads(text)
         return ApiError(status, document.get("reason", ""), document.get("message", ""))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ApiError(status, "", text.decode(errors="replace")[:500])

@@ -63,6 +63,7 @@ class Controller:
         self._jobs_are_served = False
         self._leading = False
         self._books = Books(self._memory, settings.job_series)
+        self._broken = False
         self._elector = Elector(client, settings.lease, _name_self()) if settings.lease else None
 
     def find_lack(self) -> str:
@@ -76,6 +77,8 @@ class Controller:
 
         The watch of the jobs is kopf's, which opens it anew after 70 s of silence.
         """
+        if self._broken:
+            return "a task of the controller has died; the log says why"
         needed = (self._memory.pods, self._memory.config_maps)
         return describe_stall(
             time.monotonic() - self._last_beat, {c.resource: c.silent_s for c in needed}
@@ -161,6 +164,8 @@ class Controller:
     def _on_task_end(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
+            # Half an operator looks like a whole one; the kubelet starts it anew.
+            self._broken = True
             log.error("a task of the controller died", exc_info=task.exception())
 
     def _forget(self, key: Key) -> None:
@@ -215,7 +220,7 @@ class Controller:
         return False
 
     async def _turn(self, key: Key) -> None:
-        view = self._memory.observe(key)
+        view = await self._memory.observe(key, self._client)
         if view is None:
             return
         now = datetime.now(UTC)
@@ -261,8 +266,21 @@ class Controller:
         """Look at every job now and then, in case an event was lost."""
         while True:
             await asyncio.sleep(RESYNC_S)
+            for namespace in self._settings.namespaces or ("",):
+                try:
+                    await self._list_jobs(namespace)
+                except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+                    log.warning("jobs could not be listed: %s", error or repr(error))
             for key in list(self._memory.jobs):
                 self._queue.add(key)
+
+    async def _list_jobs(self, namespace: str) -> None:
+        """Take a list of the jobs as the truth: kopf tells of no deletion that it did not see."""
+        documents, version = await self._client.list_all(
+            JOB.path(namespace), dict, self._settings.selector
+        )
+        for key in self._memory.replace_jobs(namespace, documents, version):
+            self._forget(key)
 
     async def _beat(self) -> None:
         """Give the sign of life, and tell how late the loop is."""

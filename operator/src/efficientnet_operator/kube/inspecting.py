@@ -59,7 +59,7 @@ async def inspect(client: KubeClient, namespace: str, name: str) -> View | None:
     await memory.surroundings.read_once(client)
     for resource, flavors in memory.flavors.items():
         await flavors.read_once(client, resource.path())
-    view = memory.observe(key)
+    view = await memory.observe(key, client)
     if view and view.kueue and view.kueue.workload is None:
         # No trace of Kueue: most likely the operator was not told of it.
         return replace(view, kueue=None)

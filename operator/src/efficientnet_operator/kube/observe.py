@@ -1,7 +1,8 @@
 """Gather what one reconciliation may look at: ``observe(key) -> View``.
 
-Everything comes from caches; nothing is asked of the API server here. What
-lies around the pods, their nodes and chips, may not be readable at all.
+Everything comes from caches; the API server is asked only whether a pod that is
+missed is really gone. What lies around the pods, their nodes and chips, may not be
+readable at all.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from efficientnet_operator.core.resources import (
 )
 from efficientnet_operator.core.view import FORBIDDEN, NOT_SERVED, Refusal, View
 from efficientnet_operator.kube.cache import ChildCache
+from efficientnet_operator.kube.client import KubeClient
+from efficientnet_operator.kube.missed import find_pods
 from efficientnet_operator.kube.node_cache import NodeCache
 from efficientnet_operator.kube.queue import Key, WorkQueue
 from efficientnet_operator.kube.surroundings import Surroundings
@@ -117,6 +120,26 @@ class Memory:
             self.jobs[key] = document
         return key
 
+    def replace_jobs(
+        self, namespace: str, documents: Iterable[dict[str, Any]], version: str
+    ) -> list[Key]:
+        """Take a list of jobs in; return the keys of those that are gone.
+
+        Args:
+            namespace: what was listed; "" is all of them.
+            documents: the jobs of the list.
+            version: the list's resourceVersion; a job that is newer came meanwhile and stays.
+        """
+        present = {self.put_job(document) for document in documents}
+        list_metadata = {"resourceVersion": version}
+        return [
+            key
+            for key, known in self.jobs.items()
+            if namespace in {"", key[0]}
+            and key not in present
+            and not _is_stale(list_metadata, known["metadata"])
+        ]
+
     def forget_job(self, key: Key) -> None:
         """Drop everything about a job that is gone."""
         for store in (self.jobs, self.refusals, self.progress, self.surveys):
@@ -126,18 +149,19 @@ class Memory:
         """Remember that a child could not be created."""
         self.refusals.setdefault(key, {})[name] = (refusal, time.monotonic())
 
-    def observe(self, key: Key) -> View | None:
+    async def observe(self, key: Key, client: KubeClient) -> View | None:
         """Return the view of a job; None for one that is gone.
 
         Raises:
+            ApiError: a pod is missed, and the server does not say whether it is gone.
             pydantic.ValidationError: the job is not one that the CRD lets pass.
         """
         document = self.jobs.get(key)
         if document is None:
             return None
         job = parse_job(document)
-        pods = self.pods.of_job(key)
         status = document.get("status") or {}
+        pods = await find_pods(job, status, self.pods, client)
         # Taken out, so that one poll is one update of the status.
         polled, progress = self.progress.pop(key, (0, None))
         surveyed, survey = self.surveys.pop(key, (0, None))

@@ -79,7 +79,8 @@ def wait_for_back_off(draft: Draft) -> bool:
         return False
     delay = back_off_s(draft.status.get("history") or [], spread=_spread(draft))
     left = (restarted + timedelta(seconds=delay) - draft.now).total_seconds()
-    if left <= 0:
+    # More is left than there was: the clock was put back, and nothing tells by how much.
+    if not 0 < left <= delay:
         return False
     draft.wait(f"the back-off delay of {delay:g} s", left)
     _tell_delay(draft, f"; it starts {delay:g} s later, because earlier ones ended soon, too")

@@ -10,7 +10,7 @@ from efficientnet_operator.core.allocations import (
     parse_allocation,
 )
 from efficientnet_operator.core.conditions import format_time
-from efficientnet_operator.core.config_maps import ConfigMapView, build_data
+from efficientnet_operator.core.config_maps import ConfigMapView, build_data, build_patch
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.identity import RANK_TABLE_ANNOTATION
 from efficientnet_operator.core.peers import build_peers
@@ -125,7 +125,7 @@ def _publish(draft: Draft, config_map: ConfigMapView, allocations: list[Allocati
                 "which stands once in each rank's entry",
             ),
         )
-    patch = {"data": build_data(hccl, peers)}
+    patch = build_patch(config_map, build_data(hccl, peers))
     draft.patches.append(Patch(CONFIG_MAP, config_map.name, patch))
     _note_published(draft, hash_files(hccl, peers))
     return False

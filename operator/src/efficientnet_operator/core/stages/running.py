@@ -63,6 +63,8 @@ def _nudge_again(draft: Draft, late: list[PodView]) -> None:
     if published is None:
         return
     age = draft.now - published
+    if age < timedelta(0):  # the clock was put back: one nudge too many does no harm
+        age = NUDGES[-1]
     due = sum(age >= after for after in NUDGES)
     if due < len(NUDGES):
         left = (NUDGES[due] - age).total_seconds()

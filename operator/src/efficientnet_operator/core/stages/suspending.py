@@ -6,7 +6,7 @@ By its user, or by Kueue, which has not admitted it or evicts it.
 from __future__ import annotations
 
 from efficientnet_operator.core.conditions import format_time
-from efficientnet_operator.core.config_maps import build_data
+from efficientnet_operator.core.config_maps import build_data, build_patch
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.plan import Patch
 from efficientnet_operator.core.rank_table import INITIALIZING, encode
@@ -61,5 +61,5 @@ def _withdraw_table(draft: Draft) -> None:
     draft.status.pop("rankTable", None)
     config_map = draft.config_map
     if config_map and config_map.hccl != INITIALIZING:
-        data = build_data(INITIALIZING, encode([]))
-        draft.patches.append(Patch(CONFIG_MAP, config_map.name, {"data": data}))
+        patch = build_patch(config_map, build_data(INITIALIZING, encode([])))
+        draft.patches.append(Patch(CONFIG_MAP, config_map.name, patch))
