@@ -41,6 +41,11 @@ AT_ONCE = 14
 BASELINES = 4
 MORE = 2
 """Writes beyond those of an undisturbed life: an operator that is killed sends some again."""
+LEAST_WRITES = 20
+"""Two attempts of a table and two pods: made, published, annotated, deleted, told of.
+
+How many more there are depends on what one turn finds at once.
+"""
 SETTLED_S = 1.0
 """After the end: time for an operator to do what it must not."""
 DEADLINE_S = 60.0
@@ -165,7 +170,6 @@ async def test_killed_at_any_write_a_life_ends_the_same(api, kubeconfig, simulat
         if told := list(differences(life, wanted)):
             wrong[f"{name}: {fates[name].writes[-1]}"] = told
     killed = {fate.kill_at for fate in fates.values() if fate.killed}
-    fewest = min(len(fate.writes) for fate in undisturbed)
     print(f"{len(killed)} writes, killed before and after each: {len(wrong)} differences")
     assert not wrong, json.dumps(wrong, indent=1)
-    assert killed >= set(range(1, fewest + 1))
+    assert killed >= set(range(1, LEAST_WRITES + 1))
