@@ -121,6 +121,7 @@ def test_an_evicted_job_gives_pods_and_quota_back_and_comes_again_uncharged(lab,
     kueue.wait_workload()
     kueue.admit("rack-b")
     first = job.run()
+    kueue.wait_condition("PodsReady", "True", "Started")
     kueue.evict()
     words = job.wait_condition("Suspended", "True", "Evicted")
     assert "Preempted to accommodate another workload" in words
@@ -129,7 +130,7 @@ def test_an_evicted_job_gives_pods_and_quota_back_and_comes_again_uncharged(lab,
     assert "admission" not in kueue.workload["status"]
     assert kueue.conditions["Admitted"] == ("False", "NoReservation")
     assert kueue.conditions["Requeued"] == ("True", "Preempted")
-    assert kueue.conditions["PodsReady"] == ("False", "WaitForRecovery")
+    kueue.wait_condition("PodsReady", "False", "WaitForStart")
 
     kueue.admit("rack-b")
     second = job.run()
