@@ -45,7 +45,7 @@ test-deploy: setup ## chart, manifests and images
 	$(PYTEST) tests/deploy -q -n 2 --dist loadfile
 
 test-e2e: setup ## jobs on real kubelets
-	$(PYTEST) tests/e2e -q
+	$(PYTEST) tests/e2e -q -n 2 --dist loadfile
 
 bench-idle: setup ## measure what an operator costs that has little to do
 	$(BENCH) tests/bench/operator_idle.py
