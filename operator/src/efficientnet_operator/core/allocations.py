@@ -111,19 +111,16 @@ def parse_allocation(
         return None
     text = pod.annotations[key]
     try:
-        document = json.loads(text)
-        if not isinstance(document, dict):
-            raise ValueError("it is not a JSON object")
-        devices = _parse_devices(document.get("devices"))
+        found = _parse_configuration(text)
     except (ValueError, RecursionError) as error:
         return Violation(
             "InvalidAnnotation",
             f"pod {pod.name}: annotation {key} is {_shorten(text)!r}: {error}; "
             "want the device plugin's JSON with devices[].device_id and device_ip",
         )
-    if not devices:
+    if not found.devices:
         return None
-    host = _host_address(document, pod)
+    host = found.host or (pod.host_ip if is_address(pod.host_ip) else "")
     if not host:
         return Violation(
             "HostIPUnknown",
@@ -133,7 +130,7 @@ def parse_allocation(
     resolved = tuple(
         sorted(
             device if device.device_ip != UNKNOWN_IP else Device(i, known.get(i, UNKNOWN_IP))
-            for device in devices
+            for device in found.devices
             for i in (device.device_id,)
         )
     )
@@ -147,6 +144,26 @@ def parse_allocation(
         topology=node.labels.get(topology_key, "") if node and topology_key else "",
         index=pod.index,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Configuration:
+    """What one annotation says; ``host`` is "" where it holds no address of the host."""
+
+    host: str
+    devices: tuple[Device, ...]
+
+
+@lru_cache(maxsize=16_384)
+def _parse_configuration(text: str) -> _Configuration:
+    """Return what an annotation says; remembered, for all pods are looked at in each turn."""
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("it is not a JSON object")
+    # From v7.3 host_ip; older plugins have the host's address in server_id.
+    candidates = (document.get("host_ip"), document.get("server_id"))
+    hosts = (c for c in candidates if isinstance(c, str) and is_address(c))
+    return _Configuration(next(hosts, ""), tuple(_parse_devices(document.get("devices"))))
 
 
 def _parse_devices(items: Any) -> list[Device]:
@@ -167,14 +184,6 @@ def _parse_devices(items: Any) -> list[Device]:
 def _is_device_id(text: str) -> bool:
     # Nine digits are far above any chip; Python refuses to read some thousand of them.
     return text.isascii() and text.isdigit() and len(text) <= 9
-
-
-def _host_address(document: Mapping[str, Any], pod: PodView) -> str:
-    """Return host_ip, else a server_id that is an address (older plugins), else status.hostIP."""
-    for candidate in (document.get("host_ip"), document.get("server_id"), pod.host_ip):
-        if isinstance(candidate, str) and is_address(candidate):
-            return candidate
-    return ""
 
 
 @lru_cache(maxsize=16_384)
