@@ -58,6 +58,30 @@ async def test_a_burst_is_one_turn_in_each_interval():
     assert await is_quiet(queue, 0.15)
 
 
+async def test_a_key_that_rests_comes_when_it_has_rested():
+    queue = WorkQueue(interval_s=0)
+    loop = asyncio.get_running_loop()
+    queue.add(A)
+    await take(queue)
+    started = loop.time()
+    queue.rest(A, 0.1)
+    queue.rest(A, 0.01)  # of two rests the longer one counts
+    queue.add(A)
+    queue.done(A)
+    await take(queue)
+    assert loop.time() - started >= 0.095
+
+
+async def test_a_rest_does_not_make_the_interval_shorter():
+    queue = WorkQueue(interval_s=60)
+    queue.add(A)
+    await take(queue)
+    queue.rest(A, 0)
+    queue.add(A)
+    queue.done(A)
+    assert await is_quiet(queue)
+
+
 async def test_other_keys_do_not_wait_for_a_keys_interval():
     queue = WorkQueue(interval_s=60)
     queue.add(A)

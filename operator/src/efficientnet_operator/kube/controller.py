@@ -41,6 +41,9 @@ WORKERS = 8
 RESYNC_S = 300.0
 BEAT_S = 1.0
 JOBS_RETRY_S = 5.0
+RESTS_PER_THOUGHT = 4
+"""A look at a gang of thousands takes a tenth of a second. While all its pods change it is not
+looked at all the time, so that most of the time is left for other jobs and for hearing news."""
 
 
 class SelectorError(ValueError):
@@ -224,7 +227,9 @@ class Controller:
         if view is None:
             return
         now = datetime.now(UTC)
+        began = time.monotonic()
         plan = reconcile(view, now)
+        self._queue.rest(key, RESTS_PER_THOUGHT * (time.monotonic() - began))
         metadata = view.job.metadata
         job = JobRef(metadata.namespace, metadata.name, metadata.uid)
         try:

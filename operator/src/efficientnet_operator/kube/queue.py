@@ -24,8 +24,8 @@ class WorkQueue:
     """Keys to reconcile; for one event loop.
 
     Args:
-        interval_s: least time between two turns of one key, so that a burst of
-            events about a thousand pods is one turn and not a thousand.
+        interval_s: least time between the starts of two turns of one key, so that a
+            burst of events about a thousand pods is one turn and not a thousand.
     """
 
     def __init__(self, interval_s: float = 0.1):
@@ -36,7 +36,7 @@ class WorkQueue:
         self._again: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
-        self._taken_at: dict[Key, float] = {}
+        self._earliest: dict[Key, float] = {}
         self._wake = asyncio.Event()
         self._closed = False
 
@@ -63,7 +63,7 @@ class WorkQueue:
         if key in self._waiting:
             return
         now = asyncio.get_running_loop().time()
-        earliest = self._taken_at.get(key, -self._interval_s) + self._interval_s
+        earliest = self._earliest.get(key, now)
         if earliest > now:
             self.add_after(key, earliest - now)
         else:
@@ -88,10 +88,16 @@ class WorkQueue:
         key = self._ready.popleft()
         since = self._waiting.pop(key)
         self._working.add(key)
-        self._taken_at[key] = asyncio.get_running_loop().time()
-        QUEUE_SECONDS.observe(self._taken_at[key] - since)
+        now = asyncio.get_running_loop().time()
+        self._earliest[key] = now + self._interval_s
+        QUEUE_SECONDS.observe(now - since)
         self._show_depth()
         return key
+
+    def rest(self, key: Key, rest_s: float) -> None:
+        """Hand a key that is worked on out again no earlier than so many seconds from now."""
+        rested = asyncio.get_running_loop().time() + rest_s
+        self._earliest[key] = max(rested, self._earliest.get(key, rested))
 
     def done(self, key: Key, *, failed: bool = False) -> None:
         """Give a key back; one that failed comes again after its back-off."""
@@ -114,7 +120,7 @@ class WorkQueue:
     def forget(self, key: Key) -> None:
         """Drop what is remembered of a key whose job is gone."""
         self._failures.pop(key, None)
-        self._taken_at.pop(key, None)
+        self._earliest.pop(key, None)
         timer = self._timers.pop(key, None)
         if timer:
             timer.cancel()
