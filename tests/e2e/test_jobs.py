@@ -1,7 +1,7 @@
 """EfficientNetJobs on real kubelets with real training: the demo's job, and jobs that die.
 
-The gang tests use two ranks on two nodes, a small batch and few steps: what is
-tested is who stops, who is replaced and where training goes on.
+The gang tests use two ranks on two nodes and a network that is built in seconds: what
+is tested is who stops, who is replaced and where training goes on.
 """
 
 import copy
@@ -28,10 +28,10 @@ def a_job(name, **spec):
     job["spec"] |= {"npus": 2, "scheduling": {"npusPerHost": 1}}
     job["spec"]["training"] |= {
         "batchSizePerNpu": 4,
-        "trainSteps": 30,
-        "saveCheckpointsSteps": 10,
+        "trainSteps": 300,
+        "saveCheckpointsSteps": 50,
         "mode": "Train",
-        "extraArgs": ["--log_steps=1"],
+        "extraArgs": ["--log_steps=1", "--width_coefficient=0.25", "--depth_coefficient=0.1"],
     }
     del job["spec"]["training"]["stepsPerEval"]
     job["spec"] |= spec
@@ -121,7 +121,7 @@ def test_the_demos_job_learns_and_all_places_tell_one_story(equipped, run):
 
 def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
     job = run(a_job("killed"))
-    job.wait_until("step 15", lambda: job.step() >= 15)
+    job.wait_until("step 60", lambda: job.step() >= 60)
     kill_rank(job.kubectl, "killed-1-1")
     job.wait_until("attempt 2", lambda: job.status().get("attempt") == 2, 60)
     status = job.wait_for_phase("Succeeded")
@@ -130,9 +130,9 @@ def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):
     found = (failure["attempt"], failure["pod"], failure["exitCode"])
     assert found == (1, "killed-1-1", 137), failure
     steps = job.steps(2)
-    # The newest checkpoint before step 15 or later is that of step 10 or later.
-    assert min(steps) > 10
-    assert max(steps) == 30
+    # The newest checkpoint before step 60 or later is that of step 50 or later.
+    assert min(steps) > 50
+    assert max(steps) == 300
     assert len(steps) == len(set(steps))
 
 
@@ -152,12 +152,17 @@ def test_a_stopped_rank_stops_the_gang_at_one_step_with_a_checkpoint(run):
     assert min(job.steps(2)) == stopped_at + 1
 
 
-def test_a_deleted_pod_is_not_charged(run):
-    job = run(a_job("deleted"))
+def test_a_deleted_pod_of_two_ranks_is_not_charged(equipped, run):
+    job = run(a_job("deleted", npusPerPod=2, scheduling={}))
     job.wait_until("step 5", lambda: job.step() >= 5)
     job.kubectl("delete", "pod", "deleted-1-0", "--wait=false")
     status = job.wait_for_phase("Succeeded")
     assert (status["restarts"], status.get("chargedRestarts", 0)) == (1, 0)
+    table = equipped.kubectl.get("configmap", status["rankTable"]["configMap"])["data"]
+    (server,) = json.loads(table["hccl.json"])["server_list"]
+    rings = {int(d["device_id"]) // 4 for d in server["device"]}
+    assert ([d["rank_id"] for d in server["device"]], len(rings)) == (["0", "1"], 1)
+    assert {p["pod"] for p in json.loads(table["peers.json"])} == {"deleted-2-0"}
 
 
 def test_missing_data_fails_the_job_at_once(run):
