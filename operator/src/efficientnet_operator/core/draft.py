@@ -38,6 +38,9 @@ QUIET_REASONS = frozenset(
         "WaitingForRanks",
     }
 )
+STATUS_INTERVAL_S = 0.5
+"""A status in which only counts and words are new is stored no more often than so. While the
+thousand pods of a gang change one by one, each turn has other counts than the one before."""
 TOLD_BY_STAGES = frozenset({"GivenBack"})
 """Reasons of changes for which a stage has an event of its own, with more words."""
 
@@ -190,9 +193,12 @@ class Draft:
         # What makes or deletes anything is stored before it is done, changed or not: of two
         # operators the one with the older view is then refused, and does nothing.
         acts = bool(self.deletes or self.creates or self.pods)
-        changed = self.status != dict(self.view.status)
+        stores = acts or self.status != dict(self.view.status)
+        if stores and not acts and self._may_wait():
+            stores = False
+            self.look_again(STATUS_INTERVAL_S - self.view.status_age_s)
         return Plan(
-            status=self.status if changed or acts else None,
+            status=self.status if stores else None,
             status_first=self.status_first or acts,
             deletes=tuple(self.deletes),
             creates=tuple(self.creates),
@@ -206,6 +212,14 @@ class Draft:
             delete_job=self.delete_job,
             waits_for=self.waits_for,
         )
+
+    def _may_wait(self) -> bool:
+        """Tell whether the status says nothing that is new to a program, and is young."""
+        transition = self.status_first or self.conditions.changed or self.events
+        # A report is handed out once: what it says would be lost until the next poll.
+        reported = self.view.progress is not None or self.view.survey is not None
+        young = self.view.status_age_s < STATUS_INTERVAL_S
+        return young and not (transition or reported or self.patches)
 
     def _condition_events(self) -> list[Event]:
         events = []

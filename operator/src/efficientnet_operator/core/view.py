@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from efficientnet_operator.api.spec import EfficientNetJob
@@ -41,6 +42,7 @@ class View:
     Attributes:
         job: the job, parsed.
         status: its status as stored, so that nothing is lost by parsing.
+        status_age_s: seconds since this operator last stored it; endless where it never did.
         pods: all pods that carry the job's name as label, of any job UID and attempt.
         config_maps: the job's rank table ConfigMaps by name.
         groups: the PodGroups of this very job, of any attempt and scheduler.
@@ -58,6 +60,7 @@ class View:
 
     job: EfficientNetJob
     status: Mapping[str, Any] = field(default_factory=dict)
+    status_age_s: float = inf
     pods: tuple[PodView, ...] = ()
     config_maps: Mapping[str, ConfigMapView] = field(default_factory=dict)
     groups: tuple[GroupView, ...] = ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -136,7 +137,7 @@ class Executor:
             if error.status in {CONFLICT, NOT_FOUND}:
                 raise StaleViewError(str(error)) from error
             raise
-        self._memory.put_job(stored)
+        self._memory.stored[self._memory.put_job(stored)] = time.monotonic()
 
     def _version(self, job: JobRef) -> str:
         """Return the job's newest known resourceVersion.

@@ -7,6 +7,7 @@ readable at all.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -54,6 +55,7 @@ class Memory:
 
     Attributes:
         jobs: the newest known JSON of each job.
+        stored: when this operator last stored a job's status (monotonic seconds).
         caches: of all kinds of children, by where they live.
         refusals: of each job, child name to refusal and when it was met (monotonic seconds).
         progress: rank 0's newest report by job, with the attempt that it speaks of.
@@ -67,6 +69,7 @@ class Memory:
     workloads: Mapping[Resource, ChildCache[WorkloadView]] = field(default_factory=dict)
     flavors: Mapping[Resource, NodeCache[Flavor]] = field(default_factory=dict)
     jobs: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    stored: dict[Key, float] = field(default_factory=dict)
     refusals: dict[Key, dict[str, tuple[Refusal, float]]] = field(default_factory=dict)
     progress: dict[Key, tuple[int, RankReport]] = field(default_factory=dict)
     surveys: dict[Key, tuple[int, tuple[RankReport, ...]]] = field(default_factory=dict)
@@ -142,7 +145,7 @@ class Memory:
 
     def forget_job(self, key: Key) -> None:
         """Drop everything about a job that is gone."""
-        for store in (self.jobs, self.refusals, self.progress, self.surveys):
+        for store in (self.jobs, self.stored, self.refusals, self.progress, self.surveys):
             store.pop(key, None)
 
     def refuse(self, key: Key, name: str, refusal: Refusal) -> None:
@@ -170,6 +173,7 @@ class Memory:
         return View(
             job=job,
             status=status,
+            status_age_s=time.monotonic() - self.stored.get(key, -math.inf),
             pods=pods,
             config_maps={c.name: c for c in self.config_maps.of_job(key)},
             groups=tuple(
