@@ -151,6 +151,21 @@ def test_pods_are_the_servers_when_grouped_by_pod():
     assert "NPUs by pod: a has 1, b has 2" in message
 
 
+def test_only_an_address_that_the_plugin_could_not_read_is_said_to_be_one():
+    # Names of pods have a -1 too.
+    unread = find_violation(Candidate([with_ip("10.0.0.1", 5, "-1", "b0-1-0")]))
+    wrong = find_violation(Candidate([with_ip("10.0.0.1", 5, "300.1.1.1", "b0-1-0")]))
+    assert "(the plugin writes -1 where it cannot read one)" in unread.message
+    assert "the plugin writes" not in wrong.message
+
+
+def test_the_one_uneven_host_of_many_is_named_first():
+    even = [alloc(f"10.0.0.{i}", 0, 1) for i in range(10, 50)]
+    message = find_violation(Candidate([*even, alloc("10.0.0.9", 0)])).message
+    assert "NPUs by host: 10.0.0.9 has 1, 10.0.0.10 has 2, " in message
+    assert "and 33 more" in message
+
+
 def test_a_long_list_is_cut_short():
     message = find_violation(Candidate([alloc(f"10.0.0.{i}", 9) for i in range(40)])).message
     assert "and 37 more" in message
