@@ -35,14 +35,16 @@ def fail_job(draft: Draft, failure: dict[str, Any], reason: str, message: str) -
     finish_job(draft, "Failed", reason, message)
 
 
-def charge_attempt(draft: Draft, failure: dict[str, Any], message: str) -> None:
+def charge_attempt(
+    draft: Draft, failure: dict[str, Any], message: str, grace_s: int | None = FAILURE_GRACE_S
+) -> None:
     """Begin the next attempt, or end the job where ``backoffLimit`` is used up."""
     limit = draft.spec.run_policy.backoff_limit
     if int(draft.status.get("chargedRestarts") or 0) >= limit:
         used_up = f"runPolicy.backoffLimit {limit} is used up; last: {message}"
         fail_job(draft, failure, "BackoffLimitExceeded", used_up)
     else:
-        end_attempt(draft, failure, message, charged=True, grace_s=FAILURE_GRACE_S)
+        end_attempt(draft, failure, message, charged=True, grace_s=grace_s)
 
 
 def end_attempt(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from efficientnet_operator.core.draft import Draft
+from efficientnet_operator.core.failure import PENDING_DEADLINE_EXCEEDED
 from efficientnet_operator.core.pod_view import parse_time
 from efficientnet_operator.core.progress import RankReport, find_most_silent
 from efficientnet_operator.core.stages.ending import (
@@ -17,7 +18,6 @@ from efficientnet_operator.core.stages.ending import (
 )
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
-PENDING_DEADLINE_EXCEEDED = "PendingDeadlineExceeded"
 NO_PROGRESS = "NoProgress"
 BEFORE_RUNNING = ("Created", "Scheduled", "Allocated", "Running")
 
