@@ -28,6 +28,7 @@ def test_a_job_that_takes_too_long_is_failed_and_its_ranks_may_save():
         cluster.status["failure"].items() >= {"attempt": 1, "reason": "DeadlineExceeded"}.items()
     )
     assert [d.grace_s for d in plan.deletes] == [None] * 4
+    assert cluster.status["history"][-1]["charged"] is False  # no failure used it up
     cluster.collect()
     assert is_empty(cluster.turn(10_000))
 
@@ -81,6 +82,16 @@ def test_a_gang_that_does_not_start_in_time_is_given_back_uncharged():
     assert len(cluster.turn(11).pods) == 4
     cluster.run()
     assert cluster.status["phase"] == "Running"
+
+
+def test_a_gang_that_is_given_back_while_a_host_is_stuck_is_given_back_once():
+    cluster = a_cluster(pendingDeadlineSeconds=10)
+    cluster.settle()
+    cluster.change("b0-1-0", node="small", bound_since=cluster.now)
+    cluster.change("b0-1-1", unschedulable="no room", unschedulable_since=cluster.now)
+    plan = cluster.turn(10)
+    assert sorted(d.name for d in plan.deletes) == [f"b0-1-{i}" for i in range(4)]
+    assert [e.reason for e in plan.events] == ["Unschedulable", "PendingDeadlineExceeded"]
 
 
 def test_a_gang_that_ran_in_time_has_no_pending_deadline_any_more():

@@ -257,3 +257,17 @@ def test_what_is_not_the_jobs_own_is_never_deleted():
     metadata["labels"]["efficientnet.dev/attempt"] = "-1"
     metadata["ownerReferences"][0]["uid"] = "somebody"
     assert cluster.turn().deletes == ()
+
+
+def test_what_kept_the_last_attempt_waiting_is_not_said_of_the_next():
+    cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2}))
+    cluster.settle()
+    cluster.bind(per_host=3)  # which no host group allows, but a foreign scheduler may
+    cluster.turn()
+    assert cluster.condition("Allocated") == ("False", "UnevenAllocation")
+    cluster.change("b0-1-0", deleting=True)  # as the message advises
+    plan = cluster.turn()
+    assert cluster.condition("Allocated") == ("False", "Restarting")
+    assert [e.reason for e in plan.events] == ["PodDeleted"]
+    cluster.collect()
+    cluster.run()

@@ -20,17 +20,19 @@ FAILURE_GRACE_S = 5
 
 def finish_job(draft: Draft, kind: str, reason: str, message: str) -> None:
     """Set the terminal condition; from it there is no way back."""
-    for other in ("Running", "Restarting"):
+    for other in ("Suspended", "Running", "Restarting"):
         draft.conditions.clear(other, reason)
     draft.conditions.set(kind, True, reason, message)
     draft.status["completionTime"] = format_time(draft.now)
     draft.status_first = True
 
 
-def fail_job(draft: Draft, failure: dict[str, Any], reason: str, message: str) -> None:
+def fail_job(
+    draft: Draft, failure: dict[str, Any], reason: str, message: str, *, charged: bool = True
+) -> None:
     """End the job as Failed; ``failure`` is what its last attempt died of."""
     draft.status["failure"] = failure
-    draft.record_attempt(failure["reason"], message, charged=True)
+    draft.record_attempt(failure["reason"], message, charged)
     draft.halt_progress()
     finish_job(draft, "Failed", reason, message)
 
@@ -75,7 +77,7 @@ def end_attempt(
     draft.status.pop("attemptStartTime", None)
     draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
     for kind in ("Running", "Allocated", "Scheduled", "Created"):
-        draft.conditions.clear(kind, "Restarting")
+        draft.conditions.withdraw(kind, "Restarting")
     # Restarting starts anew for each attempt: its time begins the back-off delay.
     draft.conditions.items.pop("Restarting", None)
     text = f"attempt {draft.attempt} follows: {message}"

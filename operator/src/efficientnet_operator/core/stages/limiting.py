@@ -34,7 +34,7 @@ def limit_active_time(draft: Draft) -> bool:
         "its checkpoints are kept: a new job with the same output goes on from there"
     )
     failure = {"attempt": draft.attempt, "reason": DEADLINE_EXCEEDED, "message": message}
-    fail_job(draft, failure, DEADLINE_EXCEEDED, message)
+    fail_job(draft, failure, DEADLINE_EXCEEDED, message, charged=False)
     return True
 
 
@@ -54,7 +54,8 @@ def limit_pending_time(draft: Draft) -> None:
         f"{_what_it_waited_for(draft)}"
     )
     failure = {"attempt": draft.attempt, "reason": PENDING_DEADLINE_EXCEEDED, "message": message}
-    for planned in (draft.creates, draft.pods, draft.patches):
+    # What was planned for this attempt, such as another host for a part of it, is void.
+    for planned in (draft.creates, draft.pods, draft.patches, draft.deletes, draft.events):
         planned.clear()
     end_attempt(draft, failure, message, charged=False)
 

@@ -38,8 +38,9 @@ def suspend(draft: Draft) -> bool:
 
 def _give_back(draft: Draft, hold: Hold) -> None:
     draft.conditions.set("Suspended", True, hold.reason, hold.message)
-    for kind in ("Created", "Scheduled", "Allocated", "Running", "Restarting"):
-        draft.conditions.clear(kind, "Suspended")
+    for kind in ("Created", "Scheduled", "Allocated", "Running"):
+        draft.conditions.withdraw(kind, "Suspended")
+    draft.conditions.clear("Restarting", "Suspended")
     # A running trainer needs its usual grace to save a checkpoint.
     for pod in draft.own_pods:
         draft.delete(pod)
