@@ -14,7 +14,7 @@ CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-python demo test test-unit test-trainer test-api test-e2e test-deploy \
+.PHONY: help setup setup-python demo test test-unit coverage test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
 	helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator
 
@@ -30,10 +30,14 @@ setup-python:
 demo: setup ## train digits with 4 ranks on a local cluster of 2 nodes, end to end
 	@PYTHONPATH=tools $(PYTHON) -m demo --name $(NAME)
 
-test: setup lint type verify test-unit test-trainer test-deploy test-api test-e2e ## all tests
+test: setup lint type verify coverage test-trainer test-deploy test-api test-e2e ## all tests
 
 test-unit: setup-python ## the pure core and the tools
 	$(PYTEST) tests/unit -q
+
+coverage: setup-python ## the same, and at least 98 % of the core's branches
+	$(PYTEST) tests/unit -q --cov efficientnet_operator.core --cov-branch \
+		--cov-report term:skip-covered --cov-fail-under 98
 
 test-trainer: setup-python ## the trainer on real TensorFlow 1.15
 	$(TRAINER_PYTEST) tests/trainer -q

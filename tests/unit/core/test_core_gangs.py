@@ -3,7 +3,7 @@
 import pytest
 from core_builders import JOB, UID, Cluster, a_job, a_running_job, a_spec, is_empty
 from efficientnet_operator.core.gang import STRATEGIES, build_gang
-from efficientnet_operator.core.gang.group_view import parse_group
+from efficientnet_operator.core.gang.group_view import let_in, parse_group
 from efficientnet_operator.core.gang.strategy import Attempt
 from efficientnet_operator.core.pods import PodBuilder
 from efficientnet_operator.core.resources import (
@@ -96,6 +96,12 @@ def test_the_group_of_a_gang(scheduling, absent, want):
     assert group["metadata"]["labels"]["efficientnet.dev/attempt"] == "2"
     (owner,) = group["metadata"]["ownerReferences"]
     assert (owner["uid"], owner["controller"]) == (UID, True)
+
+
+def test_a_gang_of_a_new_volcano_job_may_be_looked_at_as_if_it_were_admitted():
+    gang = gang_of("Volcano")
+    assert not gang.strategy.may_start(parse_group(resource_of(gang.group), gang.group))
+    assert gang.strategy.may_start(let_in(gang.group))
 
 
 def test_a_gang_that_asks_for_nothing_countable_says_so_by_silence():

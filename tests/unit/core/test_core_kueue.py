@@ -8,6 +8,7 @@ from efficientnet_operator.core.kueue.workload_view import (
     Flavor,
     Queueing,
     parse_flavor,
+    parse_named_flavor,
     parse_workload,
 )
 from efficientnet_operator.core.resources import WORKLOADS
@@ -219,6 +220,18 @@ def test_an_evicted_job_gives_its_pods_back_and_then_its_quota(reason, requeued)
     assert cluster.told("PodsReady")[0] == "True"
 
 
+def test_a_job_that_is_evicted_before_its_checks_passed_gives_only_its_quota_back():
+    cluster = a_queued_job()
+    cluster.settle()
+    admission = {"clusterQueue": "all", "podSetAssignments": []}
+    cluster.say("QuotaReserved", admission=admission)
+    cluster.evict("AdmissionCheck", "no machines to be had")
+    cluster.turn()
+    assert cluster.told("QuotaReserved") == ("False", "Pending")
+    assert cluster.workload["status"]["admission"] is None
+    assert cluster.told("Admitted") is None
+
+
 def test_what_the_pods_of_an_evicted_job_end_with_is_no_failure():
     cluster = a_running_queued_job(runPolicy={"backoffLimit": 0})
     cluster.evict()
@@ -408,3 +421,4 @@ def test_a_workload_of_any_shape_can_be_read(workload):
 
 def test_a_flavor_of_any_shape_can_be_read():
     assert parse_flavor({"spec": {"nodeLabels": [], "tolerations": {"a": 1}}}) == Flavor()
+    assert parse_named_flavor({"metadata": {"name": "ascend"}}) == ("ascend", Flavor())

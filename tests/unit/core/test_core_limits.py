@@ -175,6 +175,15 @@ def test_the_rank_that_stopped_first_is_named_and_the_gang_restarted():
     assert [d.grace_s for d in plan.deletes] == [5] * 4
 
 
+def test_a_silent_rank_of_a_pod_that_nobody_knows_is_named_all_the_same():
+    cluster = a_silent_gang()
+    cluster.survey = (a_report(0, silent_s=70.0), a_report(9, silent_s=71.0, pod="b0-1-9"))
+    cluster.turn()
+    failure = cluster.status["failure"]
+    assert (failure["rank"], failure["pod"]) == (9, "b0-1-9")
+    assert "node" not in failure
+
+
 def test_a_gang_that_moved_while_it_was_asked_goes_on():
     cluster = a_silent_gang()
     cluster.survey = (a_report(0, silent_s=1.0, phase="training"),)

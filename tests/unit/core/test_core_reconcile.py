@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from core_builders import (
     JOB,
+    T0,
     Cluster,
     a_job,
     a_pod,
@@ -14,7 +15,9 @@ from core_builders import (
     succeeded,
 )
 from efficientnet_operator.core.allocations import NodeFacts
+from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.rank_table import hash_files
+from efficientnet_operator.core.stages.publishing import publish_table
 from efficientnet_operator.core.view import Refusal
 
 
@@ -160,6 +163,17 @@ def test_a_pod_that_runs_unready_is_nudged_again_after_one_and_four_seconds():
     assert nudges(cluster.turn(60)) == {}
 
 
+def test_a_pod_is_nudged_once_where_nobody_knows_when_the_table_was_published():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.settle()
+    cluster.start()
+    cluster.change("b0-1-2", ready=False)
+    del cluster.job["status"]["rankTable"]["completedAt"]
+    assert nudges(cluster.turn(60)) == {}
+
+
 def test_a_nudge_that_is_no_number_counts_as_none():
     cluster = two_hosts()
     cluster.run()
@@ -231,6 +245,12 @@ def test_without_its_config_map_an_attempt_waits():
     plan = cluster.turn()
     assert plan.patches == ()
     assert plan.requeue_s
+
+
+def test_no_table_is_published_into_nothing():
+    draft = Draft.begin(two_hosts().view(), T0)
+    assert publish_table(draft)
+    assert draft.to_plan().waits_for == "the rank table's ConfigMap"
 
 
 def test_a_foreign_object_under_a_childs_name_is_told_and_left_alone():

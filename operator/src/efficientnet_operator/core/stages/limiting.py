@@ -117,9 +117,6 @@ def _is_over(draft: Draft, start: str | None, limit_s: int) -> bool:
 
 def _what_it_waited_for(draft: Draft) -> str:
     """Return the words of the first condition that was not met: the scheduler's, for instance."""
-    for kind in BEFORE_RUNNING:
-        condition = draft.conditions.items.get(kind, {})
-        if condition.get("status") != "True":
-            words = condition.get("message") or "nothing was heard of it"
-            return f"{kind} is False: {words}"
-    return "nothing was heard of it"
+    kind = next(k for k in BEFORE_RUNNING if not draft.conditions.is_true(k))
+    words = draft.conditions.items.get(kind, {}).get("message") or "nothing was heard of it"
+    return f"{kind} is False: {words}"

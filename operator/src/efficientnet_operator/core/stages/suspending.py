@@ -52,8 +52,7 @@ def _give_back(draft: Draft, hold: Hold) -> None:
     # Deadlines do not run while the job is suspended; they start again with it.
     draft.status.pop("startTime", None)
     draft.status.pop("attemptStartTime", None)
-    if "npus" in draft.status:
-        draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
+    draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
     draft.wait(hold.waits_for)
 
 
