@@ -246,38 +246,56 @@ def test_what_the_pods_of_an_evicted_job_end_with_is_no_failure():
     assert cluster.status["restarts"] == 0
 
 
+ADMISSION = f"Kueue to admit Workload {NAME}"
 HOLDS = {
     "taken out of its queue": (
         lambda c: c.workload["spec"].update(active=False),
         "Deactivated",
-        f"spec.active of Workload {NAME} is false",
+        f"queue team-a: spec.active of Workload {NAME} is false",
+        ADMISSION,
     ),
     "its admission withdrawn": (
         lambda c: c.say("Admitted", False),
         "WaitingForAdmission",
-        "queue team-a",
+        "queue team-a: nothing was heard from Kueue yet",
+        ADMISSION,
+    ),
+    "its quota withdrawn": (
+        lambda c: (c.say("Admitted", False), c.say("QuotaReserved", False, message="no quota")),
+        "WaitingForAdmission",
+        "queue team-a: no quota",
+        ADMISSION,
+    ),
+    "evicted without a word": (
+        lambda c: (c.evict(message=""), c.say("QuotaReserved", message="quota reserved")),
+        "Evicted",
+        "queue team-a: evicted: no reason given",
+        ADMISSION,
     ),
     "its Workload on the way out": (
         lambda c: c.workload["metadata"].update(deletionTimestamp="2026-01-01T12:00:00Z"),
         "WaitingForAdmission",
-        "is being deleted",
+        f"queue team-a: Workload {NAME} is being deleted",
+        "a new Workload",
     ),
     "its Workload deleted": (
         lambda c: c.groups.pop(NAME),
         "WaitingForAdmission",
-        "its Workload is made",
+        "queue team-a: its Workload is made",
+        "its Workload",
     ),
 }
 
 
-@pytest.mark.parametrize("happens, reason, words", HOLDS.values(), ids=HOLDS)
-def test_a_running_job_stops_when_it_is(happens, reason, words):
+@pytest.mark.parametrize("happens, reason, words, waits_for", HOLDS.values(), ids=HOLDS)
+def test_a_running_job_stops_when_it_is(happens, reason, words, waits_for):
     cluster = a_running_queued_job()
     happens(cluster)
     plan = cluster.turn()
     assert {d.resource.kind for d in plan.deletes} == {"Pod"}
     assert cluster.condition("Suspended") == ("True", reason)
-    assert words in cluster.message("Suspended")
+    assert cluster.message("Suspended") == words
+    assert plan.waits_for == waits_for
 
 
 def test_a_restart_keeps_its_quota_and_tells_of_it():
@@ -301,7 +319,8 @@ def test_a_user_who_suspends_leaves_the_queue_when_the_last_pod_is_gone():
     assert cluster.workload
     cluster.collect()
     plan = cluster.turn()
-    assert [(d.resource, d.name) for d in plan.deletes] == [(V1BETA2, NAME)]
+    uid = f"uid-of-{NAME}"
+    assert [(d.resource, d.name, d.uid) for d in plan.deletes] == [(V1BETA2, NAME, uid)]
     cluster.settle()
     cluster.job["spec"]["runPolicy"] = {"suspend": False}
     cluster.turn()
@@ -358,8 +377,17 @@ def test_a_label_that_is_taken_away_changes_nothing():
 
 
 ABSENT = {
-    "not installed": ({V1BETA2: NOT_SERVED, V1BETA1: NOT_SERVED}, "KueueApiMissing", "install"),
-    "closed": ({V1BETA2: FORBIDDEN, V1BETA1: FORBIDDEN}, "KueueApiForbidden", "kueue.enabled"),
+    "not installed": (
+        {V1BETA2: NOT_SERVED, V1BETA1: NOT_SERVED},
+        "KueueApiMissing",
+        "are not served here: install Kueue, or start the operator without --kueue; "
+        "it is looked for each minute",
+    ),
+    "closed": (
+        {V1BETA2: FORBIDDEN, V1BETA1: NOT_SERVED},
+        "KueueApiForbidden",
+        "may not be listed by the operator: set the chart's value kueue.enabled",
+    ),
 }
 
 
@@ -371,7 +399,10 @@ def test_without_kueues_api_a_labelled_job_waits_and_others_run(absent, reason, 
     assert plan.creates == plan.pods == ()
     assert plan.requeue_s == 10
     assert cluster.condition("Suspended") == ("True", reason)
-    assert words in cluster.message("Suspended")
+    where = "workloads of kueue.x-k8s.io/v1beta2"
+    told = f"the label kueue.x-k8s.io/queue-name is team-a, and {where} {words}"
+    assert cluster.message("Suspended") == told
+    assert plan.waits_for == where
     cluster.absent = {V1BETA2: NOT_SERVED}
     (workload,) = cluster.turn().creates
     assert workload["apiVersion"] == "kueue.x-k8s.io/v1beta1"

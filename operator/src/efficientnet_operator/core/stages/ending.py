@@ -89,10 +89,14 @@ def end_attempt(
 
 
 def locate(draft: Draft, failure: dict[str, Any]) -> None:
-    """Add the NPU, and where the trainer did not say it the rank, to a failure of a pod."""
+    """Add node and NPU, and where the trainer did not say it the rank, to a failure of a pod."""
     pod = next((p for p in draft.attempt_pods if p.name == failure["pod"]), None)
+    if pod is None:
+        return
+    if pod.node:
+        failure["node"] = pod.node
     config_map = draft.config_map
-    if pod is None or config_map is None:
+    if config_map is None:
         return
     rank, npu = find_npu(config_map, pod, failure.get("rank"))
     if rank is not None:

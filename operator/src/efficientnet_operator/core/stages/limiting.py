@@ -97,9 +97,6 @@ def _restart_without(draft: Draft, suspect: RankReport, limit_s: int, heard: int
         "reason": NO_PROGRESS,
         "message": message,
     }
-    node = next((p.node for p in draft.attempt_pods if p.name == suspect.pod), "")
-    if node:
-        failure["node"] = node
     locate(draft, failure)
     charge_attempt(draft, failure, summarize(failure))
 
