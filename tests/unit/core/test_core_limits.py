@@ -238,6 +238,7 @@ def test_a_job_without_a_limit_is_kept():
     plan = cluster.turn(10**8)
     assert not plan.delete_job
     assert plan.requeue_s is None
+    assert plan.waits_for == "nothing: the job is finished"
 
 
 def test_a_longer_life_can_be_given_to_a_finished_job():

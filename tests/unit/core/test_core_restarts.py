@@ -108,6 +108,9 @@ def test_the_back_off_limit_fails_the_job():
     assert cluster.status["attempt"] == 2
     assert cluster.status["restarts"] == 1
     assert plan.status_first
+    assert (
+        cluster.status["history"][-1].items() >= {"reason": "Transient", "charged": True}.items()
+    )
     assert {d.name: d.grace_s for d in plan.deletes} == {f"b0-2-{i}": 5 for i in (1, 2, 3)}
     assert [(e.type, e.reason) for e in plan.events] == [("Warning", "BackoffLimitExceeded")]
 
@@ -124,6 +127,16 @@ def test_a_permanent_code_fails_the_job_at_once(code, reason):
     assert cluster.status["failure"]["reason"] == reason
     assert cluster.status["completionTime"]
     assert cluster.settle().pods == ()
+
+
+def test_a_restarted_job_that_fails_before_it_runs_is_restarting_no_more():
+    cluster = a_running_job(backoffLimit=1)
+    fail(cluster, "b0-1-2", 1)
+    cluster.collect()
+    cluster.settle()
+    fail(cluster, "b0-2-0", 1)
+    assert cluster.condition("Failed") == ("True", "BackoffLimitExceeded")
+    assert cluster.condition("Restarting") == ("False", "BackoffLimitExceeded")
 
 
 def test_a_failed_cpu_rank_has_no_chip():

@@ -42,6 +42,20 @@ def test_resuming_goes_on_with_the_same_attempt(gone):
     assert "history" not in cluster.status
 
 
+def test_a_restart_that_is_suspended_is_no_restart_any_more_and_waits_for_no_delay():
+    cluster = a_running_job()
+    for attempt in (1, 2):
+        fail(cluster, f"b0-{attempt}-2", 1)
+        cluster.collect()
+        if attempt == 1:
+            cluster.run()
+    cluster.job["spec"]["runPolicy"] = {"suspend": True}
+    cluster.turn()
+    assert cluster.condition("Restarting") == ("False", "Suspended")
+    cluster.job["spec"]["runPolicy"] = {"suspend": False}
+    assert [p["metadata"]["name"] for p in cluster.turn().pods][:1] == ["b0-3-0"]
+
+
 def test_a_job_that_starts_suspended_creates_nothing():
     cluster = Cluster(a_job(4, runPolicy={"suspend": True}))
     assert cluster.turn().status_first

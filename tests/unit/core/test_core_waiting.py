@@ -76,6 +76,8 @@ def test_what_hccl_would_refuse_is_never_published(annotations, reason, words):
     assert plan.requeue_s
     assert cluster.condition("Allocated") == ("False", reason)
     assert words in cluster.message("Allocated")
+    assert plan.waits_for == f"allocations that HCCL accepts: {cluster.message('Allocated')}"
+    assert cluster.condition("Running") is None
     assert [e.type for e in plan.events if e.reason == reason] == ["Warning"]
     cluster.change("b0-1-1", annotations=good)
     cluster.turn()
@@ -100,9 +102,21 @@ def test_an_unknown_address_says_that_nodes_could_not_be_asked():
     view = replace(cluster.view(), node_source="nodes cannot be read (403)")
     cluster.view = lambda: view
     cluster.turn()
-    assert cluster.message("Allocated").endswith(
-        "nodes were not asked: nodes cannot be read (403)"
-    )
+    message = cluster.message("Allocated")
+    assert message.startswith("pod b0-1-1 on 10.0.0.1, device 1: device_ip is '-1'")
+    assert message.endswith("; nodes were not asked: nodes cannot be read (403)")
+
+
+def test_that_nodes_could_not_be_asked_explains_nothing_else():
+    cluster = two_hosts()
+    cluster.settle()
+    cluster.bind()
+    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", (0, "192.168.9.9")))
+    view = replace(cluster.view(), node_source="nodes cannot be read (403)")
+    cluster.view = lambda: view
+    cluster.turn()
+    assert cluster.condition("Allocated") == ("False", "DuplicateDevice")
+    assert "nodes were not asked" not in cluster.message("Allocated")
 
 
 def test_hosts_follow_the_topology_key():
