@@ -57,6 +57,8 @@ def test_pods_that_were_given_back_go_first_and_then_avoid_the_host():
     del cluster.pods["b0-1-1"]  # it had no node, so it goes at once
     assert cluster.turn().pods == ()
     assert cluster.condition("Created") == ("False", "WaitingForPods")
+    want = "1 pods that were given back still exist: b0-1-0"
+    assert cluster.message("Created") == want
     cluster.pods["b0-1-0"] = failed(cluster.pods["b0-1-0"], 143)
     assert cluster.turn(1).pods == ()
     cluster.collect()

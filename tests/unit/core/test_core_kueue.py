@@ -215,6 +215,8 @@ def test_an_evicted_job_gives_its_pods_back_and_then_its_quota(reason, requeued)
 
     cluster.admit()
     cluster.run()
+    assert cluster.condition("Suspended") == ("False", "Admitted")
+    assert cluster.message("Suspended") == "admitted by ClusterQueue all"
     assert (cluster.status["attempt"], cluster.status["restarts"]) == (1, 0)
     assert "history" not in cluster.status
     assert cluster.told("PodsReady")[0] == "True"

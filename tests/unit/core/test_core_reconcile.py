@@ -17,6 +17,7 @@ from core_builders import (
 from efficientnet_operator.core.allocations import NodeFacts
 from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.rank_table import hash_files
+from efficientnet_operator.core.reconcile import reconcile
 from efficientnet_operator.core.stages.publishing import publish_table
 from efficientnet_operator.core.view import Refusal
 
@@ -40,14 +41,14 @@ def test_the_first_turn_creates_config_map_and_pods_and_says_so_first():
         (owner,) = child["metadata"]["ownerReferences"]
         assert (owner["uid"], owner["controller"]) == (JOB.uid, True)
     assert cluster.condition("Created") == ("False", "Creating")
-    assert "attempt 1: 5 of 5 objects to create" in cluster.message("Created")
+    assert cluster.message("Created") == "attempt 1: 5 of 5 objects to create"
 
 
 def test_the_gangs_group_stands_before_the_pods():
     cluster = Cluster(a_job(4, scheduling={"gang": "Native"}))
     plan = cluster.turn()
     assert [c["kind"] for c in plan.creates] == ["ConfigMap", "PodGroup"]
-    assert "6 of 6 objects" in cluster.message("Created")
+    assert cluster.message("Created") == "attempt 1: 6 of 6 objects to create"
     assert cluster.turn().creates == ()
 
 
@@ -124,6 +125,12 @@ def test_running_means_that_all_ranks_are_ready():
     cluster.change("b0-1-3", ready=True)
     plan = cluster.turn()
     assert cluster.condition("Running") == ("True", "AllRanksReady")
+    assert {c["type"]: c["message"] for c in cluster.status["conditions"]} == {
+        "Created": "attempt 1: 4 pods",
+        "Scheduled": "4 pods",
+        "Allocated": "4/4 NPUs allocated",
+        "Running": "4 ranks",
+    }
     assert plan.poll_progress
     assert [e.reason for e in plan.events] == ["AllRanksReady"]
     cluster.change("b0-1-0", ready=False)  # a probe that failed once is no news
@@ -137,7 +144,9 @@ def test_a_container_that_cannot_start_is_named():
     cluster.change("b0-1-1", waiting="ErrImagePull: 404")
     cluster.settle()
     assert cluster.condition("Running") == ("False", "ContainerWaiting")
-    assert "b0-1-1: ErrImagePull: 404" in cluster.message("Running")
+    assert cluster.message("Running") == (
+        "0/4 pods ready; waiting for b0-1-0, b0-1-1, b0-1-2 and 1 more (b0-1-1: ErrImagePull: 404)"
+    )
 
 
 def nudges(plan):
@@ -326,7 +335,13 @@ def test_ranks_are_not_ordered_by_nodes_that_cannot_be_read():
     cluster.nodes = {"node-0": NodeFacts({}, {"rack": "b"})}
     cluster.turn()
     assert cluster.condition("Allocated") == ("False", "NodeUnreadable")
-    assert "node node-1 is not known" in cluster.message("Allocated")
+    words = "scheduling.topologyKey rack orders the ranks, and node node-1 is not known: {}; "
+    words += "grant the operator the right to get nodes, or leave topologyKey away"
+    assert cluster.message("Allocated") == words.format("it was not found")
+    view = replace(cluster.view(), node_source="nodes cannot be read (403)")
+    plan = reconcile(view, cluster.now)
+    (told,) = (c for c in plan.status["conditions"] if c["type"] == "Allocated")
+    assert told["message"] == words.format("nodes cannot be read (403)")
     cluster.nodes["node-1"] = NodeFacts({}, {"rack": "a"})
     cluster.settle()
     assert cluster.condition("Allocated") == ("True", "RankTablePublished")
@@ -339,7 +354,8 @@ def test_a_predecessors_pods_are_waited_for():
     plan = cluster.turn()
     assert plan.pods == plan.creates == plan.deletes == ()
     assert cluster.condition("Created") == ("False", "WaitingForPods")
-    assert "1 pods of a deleted job of the same name" in cluster.message("Created")
+    want = "1 pods of a deleted job of the same name still exist: old"
+    assert cluster.message("Created") == want
     assert plan.requeue_s
     del cluster.pods["old"]
     assert len(cluster.turn().pods) == 4

@@ -39,6 +39,7 @@ def test_resuming_goes_on_with_the_same_attempt(gone):
     assert cluster.status["attempt"] == 1
     assert cluster.status["restarts"] == 0
     assert cluster.condition("Suspended") == ("False", "Resumed")
+    assert cluster.message("Suspended") == "runPolicy.suspend is false"
     assert "history" not in cluster.status
 
 

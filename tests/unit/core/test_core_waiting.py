@@ -140,7 +140,14 @@ def test_a_table_that_no_config_map_holds_is_refused():
     plan = cluster.turn()
     assert plan.patches == ()
     assert cluster.condition("Allocated") == ("False", "RankTableTooLarge")
-    assert "1048576" in cluster.message("Allocated")
+    first, _, size = cluster.message("Allocated").partition(" take ")
+    assert first == "hccl.json and peers.json of 8192 ranks"
+    bytes_, _, rest = size.partition(" bytes, ")
+    assert int(bytes_) > 1048576
+    assert rest == (
+        "a ConfigMap holds 1048576; lower spec.npus, or shorten the job's name, which stands once "
+        "in each rank's entry"
+    )
 
 
 def test_cpu_pods_need_only_addresses():
