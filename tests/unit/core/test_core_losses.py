@@ -253,6 +253,16 @@ def test_of_a_pod_with_several_chips_the_rank_of_the_dead_one_is_named():
     assert (failure["rank"], failure["npu"], failure["pod"]) == (3, "1", "b0-1-1")
 
 
+def on_its_dead_chip_again():
+    cluster = a_running_job()
+    cluster.chip_reports = {"node-1": report(DEAD)}
+    cluster.turn()
+    cluster.collect()
+    cluster.settle()
+    cluster.bind()
+    return cluster
+
+
 OTHERS = {
     "another chip": {"npu": "0"},
     "a chip of another node": {"node": "node-0"},
@@ -263,12 +273,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("other", [{}, *OTHERS.values()], ids=["the same", *OTHERS])
 def test_only_the_chip_that_ended_the_last_attempt_is_said_to_be_given_out_again(other):
-    cluster = a_running_job()
-    cluster.chip_reports = {"node-1": report(DEAD)}
-    cluster.turn()
-    cluster.collect()
-    cluster.settle()
-    cluster.bind()
+    cluster = on_its_dead_chip_again()
     cluster.status["failure"] |= other
     cluster.turn()
     message = cluster.status["failure"]["message"]
@@ -333,12 +338,7 @@ def test_a_dead_chip_that_the_next_attempt_does_not_hold_is_nothing():
 
 
 def test_a_dead_chip_that_is_given_out_again_and_again_is_tried_ever_more_slowly():
-    cluster = a_running_job()
-    cluster.chip_reports = {"node-1": report(DEAD)}
-    cluster.turn()
-    cluster.collect()
-    cluster.settle()
-    cluster.bind()
+    cluster = on_its_dead_chip_again()
     cluster.turn()
     assert cluster.status["attempt"] == 3
     message = cluster.message("Restarting")

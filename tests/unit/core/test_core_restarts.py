@@ -40,7 +40,16 @@ def test_a_failed_rank_replaces_the_gang_after_five_seconds():
     assert cluster.message("Restarting") == want
     assert [(e.type, e.reason) for e in plan.events] == [("Warning", "Error")]
     (record,) = cluster.status["history"]
-    assert record.items() >= {"attempt": 1, "charged": True, "reason": "Error"}.items()
+    assert record == {
+        "attempt": 1,
+        "reason": "Error",
+        "message": "rank 2 (pod b0-1-2 on node-1): exit code 137",
+        "charged": True,
+        "startTime": "2026-01-01T12:00:00.000000Z",
+        "completionTime": "2026-01-01T12:00:05.000000Z",
+    }
+    assert "attemptStartTime" not in cluster.status
+    assert plan.requeue_s == 1
 
 
 def test_new_pods_come_only_when_the_old_are_gone():
@@ -151,6 +160,15 @@ def test_a_failed_cpu_rank_has_no_chip():
     fail(cluster, "b0-1-1", 1)
     assert cluster.status["failure"]["rank"] == 1
     assert "npu" not in cluster.status["failure"]
+
+
+def test_history_tells_how_far_an_attempt_came_and_cuts_long_stories():
+    cluster = a_running_job()
+    cluster.progress = {"phase": "training", "step": 120}
+    cluster.turn()
+    fail(cluster, "b0-1-2", 1, message="m" * 2000)
+    (record,) = cluster.status["history"]
+    assert (record["step"], len(record["message"])) == (120, 1024)
 
 
 def test_history_keeps_ten_attempts():

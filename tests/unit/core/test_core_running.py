@@ -7,12 +7,17 @@ def two_hosts(**spec):
     return Cluster(a_job(4, scheduling={"npusPerHost": 2}, **spec))
 
 
-def test_running_means_that_all_ranks_are_ready():
+def with_a_table():
     cluster = two_hosts()
     cluster.settle()
     cluster.bind()
     cluster.settle()
     cluster.start()
+    return cluster
+
+
+def test_running_means_that_all_ranks_are_ready():
+    cluster = with_a_table()
     cluster.change("b0-1-3", ready=False)
     cluster.turn()
     assert cluster.condition("Running") == ("False", "WaitingForRanks")
@@ -52,11 +57,7 @@ def nudges(plan):
 
 
 def test_a_pod_that_runs_unready_is_nudged_again_after_one_and_four_seconds():
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    cluster.settle()
-    cluster.start()
+    cluster = with_a_table()
     cluster.change("b0-1-2", ready=False)
     cluster.change("b0-1-3", ready=False, started=False)
     assert cluster.turn().requeue_s == 1
@@ -68,12 +69,15 @@ def test_a_pod_that_runs_unready_is_nudged_again_after_one_and_four_seconds():
     assert nudges(cluster.turn(60)) == {}
 
 
+def test_the_next_nudge_is_never_waited_for_in_no_time():
+    cluster = with_a_table()
+    cluster.change("b0-1-2", ready=False)
+    assert cluster.turn(0.99).requeue_s == 0.05
+    assert cluster.plan().waits_for == "b0-1-2 to have the rank table"
+
+
 def test_a_pod_is_nudged_once_where_nobody_knows_when_the_table_was_published():
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    cluster.settle()
-    cluster.start()
+    cluster = with_a_table()
     cluster.change("b0-1-2", ready=False)
     del cluster.job["status"]["rankTable"]["completedAt"]
     assert nudges(cluster.turn(60)) == {}

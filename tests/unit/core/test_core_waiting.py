@@ -11,6 +11,7 @@ from core_builders import (
     devices_annotation,
 )
 from efficientnet_operator.core.allocations import NodeFacts
+from efficientnet_operator.core.reconcile import reconcile
 
 
 def two_hosts(**spec):
@@ -94,27 +95,25 @@ def test_an_unknown_address_is_taken_from_the_node():
     assert "192.168.1.77" in cluster.config_maps["b0-1-rank-table"]["data"]["hccl.json"]
 
 
-def test_an_unknown_address_says_that_nodes_could_not_be_asked():
+def where_nodes_cannot_be_read(chip):
     cluster = two_hosts()
     cluster.settle()
     cluster.bind()
-    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", (1, "-1")))
+    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", chip))
     view = replace(cluster.view(), node_source="nodes cannot be read (403)")
-    cluster.view = lambda: view
-    cluster.turn()
+    cluster.execute(reconcile(view, cluster.now))
+    return cluster
+
+
+def test_an_unknown_address_says_that_nodes_could_not_be_asked():
+    cluster = where_nodes_cannot_be_read((1, "-1"))
     message = cluster.message("Allocated")
     assert message.startswith("pod b0-1-1 on 10.0.0.1, device 1: device_ip is '-1'")
     assert message.endswith("; nodes were not asked: nodes cannot be read (403)")
 
 
 def test_that_nodes_could_not_be_asked_explains_nothing_else():
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", (0, "192.168.9.9")))
-    view = replace(cluster.view(), node_source="nodes cannot be read (403)")
-    cluster.view = lambda: view
-    cluster.turn()
+    cluster = where_nodes_cannot_be_read((0, "192.168.9.9"))
     assert cluster.condition("Allocated") == ("False", "DuplicateDevice")
     assert "nodes were not asked" not in cluster.message("Allocated")
 
