@@ -41,6 +41,22 @@ WAITING = {
         {},
         "couldn't assign flavors: insufficient quota",
     ),
+    "for quota before its admission checks are asked": (
+        [("QuotaReserved", False, "insufficient quota")],
+        {"admissionChecks": [{"name": "capacity", "state": "Pending", "message": "2 nodes more"}]},
+        "insufficient quota",
+    ),
+    "for two admission checks": (
+        [("QuotaReserved", True, "quota reserved")],
+        {
+            "admissionChecks": [
+                {"name": "capacity", "state": "Pending", "message": "2 nodes more"},
+                {"name": "budget", "state": "Retry", "message": "next month"},
+            ]
+        },
+        "admission check capacity is Pending: 2 nodes more; "
+        "admission check budget is Retry: next month",
+    ),
     "for an admission check": (
         [("QuotaReserved", True, "quota reserved")],
         {"admissionChecks": [{"name": "capacity", "state": "Pending", "message": "2 nodes more"}]},

@@ -293,6 +293,16 @@ def test_a_dead_chip_is_given_back_before_there_is_a_table():
     assert "rank" not in failure
 
 
+def test_a_pod_that_has_no_chip_yet_loses_none():
+    cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2}))
+    cluster.settle()
+    cluster.bind()
+    cluster.change("b0-1-3", annotations={})
+    cluster.chip_reports = {"node-1": report(DEAD)}
+    cluster.turn()
+    assert cluster.status["attempt"] == 1
+
+
 def test_a_chips_network_matters_to_a_job_on_several_hosts_alone():
     fault = replace(DEAD, network=True)
     alone = Cluster(a_job(2, scheduling={"npusPerHost": 2}))
