@@ -10,11 +10,12 @@ PYTEST := operator/.venv/bin/pytest
 RUFF := operator/.venv/bin/ruff
 TRAINER_PYTEST := trainer/.venv/bin/pytest --rootdir . -c trainer/pyproject.toml
 BENCH := PYTHONPATH=tools uv run --locked --project operator --group bench python
+MUTATION := PYTHONPATH=tools uv run --locked --project operator --group mutation python -m mutation
 CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-python demo test test-unit test-trainer test-api test-e2e test-deploy \
+.PHONY: help setup setup-python demo test test-unit coverage mutation test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
 	helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator
 
@@ -30,10 +31,17 @@ setup-python:
 demo: setup ## train digits with 4 ranks on a local cluster of 2 nodes, end to end
 	@PYTHONPATH=tools $(PYTHON) -m demo --name $(NAME)
 
-test: setup lint type verify test-unit test-trainer test-deploy test-api test-e2e ## all tests
+test: setup lint type verify coverage test-trainer test-deploy test-api test-e2e ## all tests
 
 test-unit: setup-python ## the pure core and the tools
 	$(PYTEST) tests/unit -q
+
+coverage: setup-python ## the same, and at least 98 % of the core's branches
+	$(PYTEST) tests/unit -q --cov efficientnet_operator.core --cov-branch \
+		--cov-report term:skip-covered --cov-fail-under 98
+
+mutation: setup-python ## change the core's decisions one by one: does a test notice? (GROUPS=failure)
+	$(MUTATION) $(GROUPS)
 
 test-trainer: setup-python ## the trainer on real TensorFlow 1.15
 	$(TRAINER_PYTEST) tests/trainer -q

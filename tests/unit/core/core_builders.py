@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from efficientnet_operator.api.parsing import parse_job
+from efficientnet_operator.api.status import EfficientNetJobStatus
 from efficientnet_operator.core.allocations import Allocation, Device
 from efficientnet_operator.core.config_maps import parse_config_map
 from efficientnet_operator.core.gang.group_view import parse_group
@@ -175,8 +176,13 @@ class Cluster:
 
     def execute(self, plan: Plan):
         """Store what the plan says; a deleted pod stays, terminating, until ``collect``."""
+        assert plan.waits_for, "explain would have nothing to say"
+        assert all(event.reason and event.message for event in plan.events)
         if plan.status is not None:
-            self.job["status"] = json.loads(json.dumps(plan.status, allow_nan=False))
+            text = json.dumps(plan.status, allow_nan=False)
+            EfficientNetJobStatus.model_validate_json(text, extra="forbid")
+            assert ": null" not in text, "the API server would drop or refuse it"
+            self.job["status"] = json.loads(text)
         for delete in plan.deletes:
             if delete.resource is not POD:
                 del self._store(delete.resource)[delete.name]
@@ -211,6 +217,7 @@ class Cluster:
             added = patch.body["metadata"]["annotations"]
             self.pods[patch.name] = replace(pod, annotations={**pod.annotations, **added})
             return
+        assert patch.resource is CONFIG_MAP
         document = self.config_maps[patch.name]
         document["data"] |= patch.body.get("data", {})
         annotations = patch.body.get("metadata", {}).get("annotations", {})

@@ -1,6 +1,7 @@
 """A plan in words: what is waited for, what is amiss, what comes next."""
 
 import json
+from datetime import timedelta
 
 import pytest
 import yaml
@@ -210,6 +211,37 @@ def test_a_failed_job_lacks_nothing_but_its_success():
     fail(cluster, "b0-1-2", 3, rank=2, message="no records")
     (unmet,) = find_unmet(cluster.status)
     assert (unmet["type"], unmet["reason"]) == ("Failed", "BadData")
+
+
+def a_silent_job():
+    cluster = a_running_job(progressDeadlineSeconds=60)
+    cluster.progress = {"rank": 0, "phase": "training", "step": 120, "silent_s": 70.0}
+    cluster.settle()
+    return cluster
+
+
+def an_expired_job():
+    cluster = a_finished_job()
+    cluster.now += timedelta(seconds=600)
+    return cluster
+
+
+STEPS = {
+    "ranks that fell silent": (a_silent_job, "ask every rank how far it is"),
+    "a job past its time": (an_expired_job, "delete the job"),
+}
+
+
+@pytest.mark.parametrize("make, step", STEPS.values(), ids=STEPS)
+def test_what_comes_next(make, step):
+    assert f"\n  {step}\n" in explain(make())
+
+
+def test_a_status_that_tells_little_is_told_as_far_as_it_goes():
+    cluster = a_running_job()
+    cluster.job["status"] |= {"failure": {"reason": "Error"}, "history": [{"attempt": 1}]}
+    told = explain(cluster)
+    assert "Last failure:\n  Error: \n\nEarlier attempts:\n  1: ended, not charged\n" in told
 
 
 def test_explaining_changes_nothing():

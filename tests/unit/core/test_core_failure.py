@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from core_builders import T0, a_pod, an_end, devices_annotation, failed, succeeded
 from efficientnet_operator.core.config_maps import ConfigMapView
-from efficientnet_operator.core.failure import Outcome, describe_failure, judge, parse_report
+from efficientnet_operator.core.failure import (
+    Outcome,
+    describe_failure,
+    judge,
+    parse_report,
+    siblings_hang_after,
+)
 from efficientnet_operator.core.npu_of_rank import find_npu
 from efficientnet_operator.core.pod_view import Termination
 from hypothesis import given
@@ -108,6 +114,77 @@ def test_a_missing_pod_is_a_disruption():
     }
 
 
+PLACE = {"pod": "b0-1-1", "node": "n1", "attempt": 1}
+TAKEN = {
+    "deleted by somebody": (
+        {"deleting": True},
+        {"reason": "PodDeleted", "message": "pod b0-1-1 was deleted"},
+    ),
+    "evicted while it runs": (
+        {"disrupted": "drained", "disruption": "EvictionByEvictionAPI"},
+        {"reason": "EvictionByEvictionAPI", "message": "drained"},
+    ),
+    "disrupted in words alone": (
+        {"disrupted": "drained"},
+        {"reason": "Disrupted", "message": "drained"},
+    ),
+    "evicted, and its container ended": (
+        {
+            "disrupted": "drained",
+            "disruption": "Preempting",
+            "phase": "Failed",
+            "termination": an_end(143, rank=1, message="stopped at step 7"),
+        },
+        {"reason": "Preempting", "message": "stopped at step 7", "exitCode": 143, "rank": 1},
+    ),
+    "disrupted in words alone, and ended": (
+        {"disrupted": "drained", "phase": "Failed"},
+        {"reason": "Disrupted", "message": "pod b0-1-1 failed: drained"},
+    ),
+}
+
+
+@pytest.mark.parametrize("fields, want", TAKEN.values(), ids=TAKEN)
+def test_a_pod_that_was_taken_away_says_by_whom(fields, want):
+    pods = [running(0), replace(running(1), **fields)]
+    found = judge(pods, [], 1, T0)
+    assert (found.outcome, found.failure) == (Outcome.DISRUPTED, {**PLACE, **want})
+    assert not found.siblings_hang
+
+
+def test_of_several_pods_that_were_taken_away_the_lowest_index_is_told():
+    pods = [replace(running(i), deleting=True) for i in (2, 1)]
+    assert judge(pods, ["b0-1-0"], 1, T0).failure["pod"] == "b0-1-1"
+    unbound = a_pod(0, deleting=True)
+    assert "node" not in judge([unbound], [], 1, T0).failure
+
+
+GRACES = {
+    "a crash": ("Error", True, True),
+    "a crash with a word of the trainer's own": ("LossIsNaN", True, True),
+    "a crash that a rule forgives": ("OOMKilled", False, True),
+    "an eviction": ("Evicted", False, False),
+    "an eviction that a rule charges": ("Evicted", True, False),
+    "an eviction with a word that nobody here knows": ("Rebalanced", False, False),
+    "a lost node": ("NodeLost", False, True),
+    "an unfit chip that a rule charges": ("ChipUnhealthy", True, True),
+    "a gang that waited for too long": ("PendingDeadlineExceeded", False, False),
+    "silence": ("NoProgress", True, True),
+    "nothing": ("", False, False),
+}
+
+
+@pytest.mark.parametrize("reason, charged, want", GRACES.values(), ids=GRACES)
+def test_the_record_of_an_attempt_tells_whether_its_ranks_hang(reason, charged, want):
+    assert siblings_hang_after(reason, charged) is want
+
+
+def test_long_last_words_are_cut_to_what_the_status_holds():
+    end = replace(an_end(1), message=json.dumps({"reason": "r" * 65, "message": "m" * 4097}))
+    found = describe_failure(replace(running(0), phase="Failed", termination=end), 1)
+    assert (found["reason"], found["message"]) == ("r" * 64, "m" * 4096)
+
+
 WAITS = {
     "at once": (0, WAIT),
     "just before 5 s": (4.999, WAIT),
@@ -130,6 +207,11 @@ def test_a_permanent_code_needs_no_siblings():
 
 def test_a_clock_that_runs_a_little_behind_the_kubelets_waits_a_little_longer():
     assert verdict(failed(running(0), 1, after_s=4), running(1), after_s=0)[0] is WAIT
+
+
+def test_a_clock_that_runs_five_seconds_behind_the_kubelets_waits_no_longer():
+    assert verdict(failed(running(0), 1, after_s=5), running(1), after_s=0)[0] is WAIT
+    assert verdict(failed(running(0), 1, after_s=5.1), running(1), after_s=0)[0] is DIED
 
 
 def test_a_node_whose_clock_is_far_ahead_holds_nothing_up():

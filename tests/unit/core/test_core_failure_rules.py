@@ -1,7 +1,7 @@
 """The job's own rules: first match decides, all that a rule asks for must be true."""
 
 import pytest
-from core_builders import T0, Cluster, a_job, a_spec, failed
+from core_builders import T0, Cluster, a_job, a_running_job, a_spec, failed
 from efficientnet_operator.core.failure import Outcome, Verdict
 from efficientnet_operator.core.failure_rules import overrule
 
@@ -96,3 +96,26 @@ def test_a_restart_by_rule_counts_against_the_limit():
     assert (cluster.status["attempt"], cluster.status["chargedRestarts"]) == (2, 1)
     cluster, _ = end_with(3, backoffLimit=0, failurePolicy=policy)
     assert cluster.condition("Failed") == ("True", "BackoffLimitExceeded")
+
+
+@pytest.mark.parametrize("action", ["Restart", "RestartUncharged"])
+@pytest.mark.parametrize("died_midway", [False, True])
+def test_a_rule_leaves_the_ranks_of_an_evicted_pod_their_time_to_save(action, died_midway):
+    policy = {"rules": [reasons(action, "EvictionByEvictionAPI")]}
+    cluster = a_running_job(failurePolicy=policy)
+    cluster.change("b0-1-1", disrupted="drained", disruption="EvictionByEvictionAPI")
+    plan = cluster.turn()
+    if died_midway:  # the status was stored, and nothing deleted
+        for name in cluster.pods:
+            cluster.change(name, deleting=False)
+        plan = cluster.turn()
+    assert cluster.status["history"][0]["charged"] is (action == "Restart")
+    assert [d.grace_s for d in plan.deletes] == [None] * 4
+
+
+def test_the_mates_of_a_forgiven_failure_are_cut_short_by_a_new_operator_too():
+    policy = {"rules": [codes("RestartUncharged", 75)]}
+    cluster, _ = end_with(75, failurePolicy=policy)
+    for name in cluster.pods:
+        cluster.change(name, deleting=False)
+    assert [d.grace_s for d in cluster.turn().deletes] == [5] * 4

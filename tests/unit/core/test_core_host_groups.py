@@ -4,11 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
-from core_builders import (
-    Cluster,
-    a_job,
-    failed,
-)
+from core_builders import Cluster, a_job, failed
+from efficientnet_operator.core.resources import CONFIG_MAP
 
 
 def a_stuck_job():
@@ -34,12 +31,34 @@ def test_a_host_without_room_for_its_group_is_given_back_after_ten_seconds():
     assert json.loads(annotations["efficientnet.dev/excluded-hosts"]) == {"0": ["small"]}
 
 
+def test_all_groups_that_are_stuck_are_given_back_at_once_and_named():
+    cluster = a_stuck_job()
+    cluster.change("b0-1-3", node="", bound_since=None, unschedulable="no room",
+                   unschedulable_since=cluster.now)  # fmt: skip
+    plan = cluster.turn(10)
+    assert sorted(d.name for d in plan.deletes) == [f"b0-1-{i}" for i in range(4)]
+    names = "b0-1-0, b0-1-1, b0-1-2 and 1 more"
+    assert cluster.message("Created") == f"no room for the mates of: {names}"
+    assert [e.message for e in plan.events if e.reason == "HostGroupGivenBack"] == [
+        f'trying other hosts for {names}; excluded: {{"0": ["small"], "1": ["large"]}}'
+    ]
+    (patch,) = plan.patches
+    assert patch.resource is CONFIG_MAP
+    cluster.collect()
+    cluster.settle()
+    for name in cluster.pods:
+        cluster.change(name, unschedulable="no room", unschedulable_since=cluster.now)
+    assert len(cluster.turn(60).deletes) == 4  # no host at all: both forget theirs
+
+
 def test_pods_that_were_given_back_go_first_and_then_avoid_the_host():
     cluster = a_stuck_job()
     cluster.turn(10)
     del cluster.pods["b0-1-1"]  # it had no node, so it goes at once
     assert cluster.turn().pods == ()
     assert cluster.condition("Created") == ("False", "WaitingForPods")
+    want = "1 pods that were given back still exist: b0-1-0"
+    assert cluster.message("Created") == want
     cluster.pods["b0-1-0"] = failed(cluster.pods["b0-1-0"], 143)
     assert cluster.turn(1).pods == ()
     cluster.collect()

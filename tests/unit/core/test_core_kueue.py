@@ -1,90 +1,15 @@
-"""Kueue decides when a job runs: queued, admitted, evicted, and told how it goes."""
-
-from dataclasses import replace
+"""Kueue decides when a job runs: queued, admitted, and told how it goes."""
 
 import pytest
-from core_builders import JOB, UID, Cluster, a_job, failed, is_empty, succeeded
+from core_builders import JOB, UID, failed, is_empty, succeeded
 from efficientnet_operator.core.kueue.workload_view import (
     Flavor,
-    Queueing,
     parse_flavor,
+    parse_named_flavor,
     parse_workload,
 )
-from efficientnet_operator.core.resources import WORKLOADS
-from efficientnet_operator.core.view import FORBIDDEN, NOT_SERVED, Refusal
-
-V1BETA2, V1BETA1 = WORKLOADS
-NAME = "efficientnetjob-b0"
-QUEUE = {"labels": {"kueue.x-k8s.io/queue-name": "team-a"}}
-NPU = "huawei.com/Ascend910"
-FLAVORS = {
-    "ascend": Flavor({"pool": "ascend"}, ({"key": "ascend", "operator": "Exists"},)),
-    "plain": Flavor({"zone": "z1"}),
-}
-
-
-class Queued(Cluster):
-    """A cluster whose operator works with Kueue; ``workload`` is the Workload's JSON."""
-
-    kueue = True
-    flavors = FLAVORS
-
-    @property
-    def workload(self):
-        return self.groups.get(NAME)
-
-    def view(self):
-        view = super().view()
-        groups = tuple(g for g in view.groups if g.name != NAME)
-        known = self.workload and parse_workload(V1BETA2, self.workload)
-        queueing = (
-            Queueing(known, self.flavors, "" if self.flavors else "403") if self.kueue else None
-        )
-        return replace(view, groups=groups, kueue=queueing)
-
-    def execute(self, plan):
-        super().execute(plan)
-        for patch in plan.reports:
-            assert patch.subresource == "status"
-            self.workload.setdefault("status", {}).update(patch.body["status"])
-
-    def say(self, kind, status=True, reason="Said", message="", **more):
-        """Let Kueue set a condition; ``more`` goes beside it in the status."""
-        stored = self.workload.setdefault("status", {})
-        others = [c for c in stored.get("conditions", []) if c["type"] != kind]
-        moment = "2026-01-01T12:00:00Z"
-        told = {"type": kind, "status": str(status), "reason": reason, "message": message,
-                "lastTransitionTime": moment}  # fmt: skip
-        stored |= {"conditions": [*others, told], **more}
-
-    def admit(self):
-        flavors = {NPU: "ascend", "cpu": "plain"}
-        assignments = [{"name": "main", "flavors": flavors, "count": 4}]
-        admission = {"clusterQueue": "all", "podSetAssignments": assignments}
-        self.say("QuotaReserved", admission=admission)
-        self.say("Evicted", False)
-        self.say("Admitted")
-
-    def evict(self, reason="Preempted", message="preempted by another"):
-        self.say("Evicted", True, reason, message)
-
-    def told(self, kind):
-        """Return (status, reason) of a condition on the Workload."""
-        conditions = self.workload.get("status", {}).get("conditions", [])
-        return next(((c["status"], c["reason"]) for c in conditions if c["type"] == kind), None)
-
-
-def a_queued_job(**spec):
-    spec = {"scheduling": {"npusPerHost": 2}, **spec}
-    return Queued(a_job(4, metadata=QUEUE, **spec))
-
-
-def a_running_queued_job(**spec):
-    cluster = a_queued_job(**spec)
-    cluster.settle()
-    cluster.admit()
-    cluster.run()
-    return cluster
+from efficientnet_operator.core.view import Refusal
+from kueue_builders import FLAVORS, NAME, NPU, V1BETA2, a_queued_job, a_running_queued_job
 
 
 def test_a_labelled_job_is_described_to_kueue_and_waits():
@@ -115,6 +40,22 @@ WAITING = {
         [("QuotaReserved", False, "couldn't assign flavors: insufficient quota")],
         {},
         "couldn't assign flavors: insufficient quota",
+    ),
+    "for quota before its admission checks are asked": (
+        [("QuotaReserved", False, "insufficient quota")],
+        {"admissionChecks": [{"name": "capacity", "state": "Pending", "message": "2 nodes more"}]},
+        "insufficient quota",
+    ),
+    "for two admission checks": (
+        [("QuotaReserved", True, "quota reserved")],
+        {
+            "admissionChecks": [
+                {"name": "capacity", "state": "Pending", "message": "2 nodes more"},
+                {"name": "budget", "state": "Retry", "message": "next month"},
+            ]
+        },
+        "admission check capacity is Pending: 2 nodes more; "
+        "admission check budget is Retry: next month",
     ),
     "for an admission check": (
         [("QuotaReserved", True, "quota reserved")],
@@ -185,88 +126,6 @@ def test_a_flavor_that_cannot_be_read_is_told():
     assert cluster.condition("Created") == ("True", "PodsCreated")
 
 
-@pytest.mark.parametrize(
-    "reason, requeued", [("Preempted", "True"), ("PodsReadyTimeout", "False")]
-)
-def test_an_evicted_job_gives_its_pods_back_and_then_its_quota(reason, requeued):
-    cluster = a_running_queued_job()
-    cluster.evict(reason)
-    plan = cluster.turn()
-    assert len(plan.deletes) == 4
-    assert {d.grace_s for d in plan.deletes} == {None}  # time for a checkpoint
-    assert cluster.condition("Suspended") == ("True", "Evicted")
-    assert cluster.message("Suspended") == "queue team-a: evicted: preempted by another"
-    assert cluster.told("PodsReady") == ("False", "WaitForRecovery")
-    cluster.turn()
-    assert cluster.workload["status"]["admission"]  # its pods still hold the NPUs
-    cluster.collect()
-    cluster.turn()
-    assert cluster.workload["status"]["admission"] is None
-    assert cluster.told("QuotaReserved") == ("False", "Pending")
-    assert cluster.told("Admitted") == ("False", "NoReservation")
-    assert cluster.told("Requeued") == (requeued, reason)
-    assert cluster.told("PodsReady") == ("False", "WaitForRecovery")
-    cluster.settle()
-    assert cluster.told("PodsReady") == ("False", "WaitForStart")
-    cluster.say("QuotaReserved", False, message="no quota")
-    cluster.turn()
-    assert cluster.message("Suspended").endswith("; since then: no quota")
-
-    cluster.admit()
-    cluster.run()
-    assert (cluster.status["attempt"], cluster.status["restarts"]) == (1, 0)
-    assert "history" not in cluster.status
-    assert cluster.told("PodsReady")[0] == "True"
-
-
-def test_what_the_pods_of_an_evicted_job_end_with_is_no_failure():
-    cluster = a_running_queued_job(runPolicy={"backoffLimit": 0})
-    cluster.evict()
-    cluster.turn()
-    for name in cluster.pods:
-        cluster.pods[name] = failed(cluster.pods[name], 75)
-    cluster.turn()
-    cluster.collect()
-    cluster.settle()
-    cluster.admit()
-    cluster.run()
-    assert cluster.status["restarts"] == 0
-
-
-HOLDS = {
-    "taken out of its queue": (
-        lambda c: c.workload["spec"].update(active=False),
-        "Deactivated",
-        f"spec.active of Workload {NAME} is false",
-    ),
-    "its admission withdrawn": (
-        lambda c: c.say("Admitted", False),
-        "WaitingForAdmission",
-        "queue team-a",
-    ),
-    "its Workload on the way out": (
-        lambda c: c.workload["metadata"].update(deletionTimestamp="2026-01-01T12:00:00Z"),
-        "WaitingForAdmission",
-        "is being deleted",
-    ),
-    "its Workload deleted": (
-        lambda c: c.groups.pop(NAME),
-        "WaitingForAdmission",
-        "its Workload is made",
-    ),
-}
-
-
-@pytest.mark.parametrize("happens, reason, words", HOLDS.values(), ids=HOLDS)
-def test_a_running_job_stops_when_it_is(happens, reason, words):
-    cluster = a_running_queued_job()
-    happens(cluster)
-    plan = cluster.turn()
-    assert {d.resource.kind for d in plan.deletes} == {"Pod"}
-    assert cluster.condition("Suspended") == ("True", reason)
-    assert words in cluster.message("Suspended")
-
-
 def test_a_restart_keeps_its_quota_and_tells_of_it():
     cluster = a_running_queued_job()
     cluster.pods["b0-1-2"] = failed(cluster.pods["b0-1-2"], 1)
@@ -288,7 +147,8 @@ def test_a_user_who_suspends_leaves_the_queue_when_the_last_pod_is_gone():
     assert cluster.workload
     cluster.collect()
     plan = cluster.turn()
-    assert [(d.resource, d.name) for d in plan.deletes] == [(V1BETA2, NAME)]
+    uid = f"uid-of-{NAME}"
+    assert [(d.resource, d.name, d.uid) for d in plan.deletes] == [(V1BETA2, NAME, uid)]
     cluster.settle()
     cluster.job["spec"]["runPolicy"] = {"suspend": False}
     cluster.turn()
@@ -344,36 +204,6 @@ def test_a_label_that_is_taken_away_changes_nothing():
     assert cluster.condition("Suspended") == ("True", "Evicted")
 
 
-ABSENT = {
-    "not installed": ({V1BETA2: NOT_SERVED, V1BETA1: NOT_SERVED}, "KueueApiMissing", "install"),
-    "closed": ({V1BETA2: FORBIDDEN, V1BETA1: FORBIDDEN}, "KueueApiForbidden", "kueue.enabled"),
-}
-
-
-@pytest.mark.parametrize("absent, reason, words", ABSENT.values(), ids=ABSENT)
-def test_without_kueues_api_a_labelled_job_waits_and_others_run(absent, reason, words):
-    cluster = a_queued_job()
-    cluster.absent = absent
-    plan = cluster.turn()
-    assert plan.creates == plan.pods == ()
-    assert plan.requeue_s == 10
-    assert cluster.condition("Suspended") == ("True", reason)
-    assert words in cluster.message("Suspended")
-    cluster.absent = {V1BETA2: NOT_SERVED}
-    (workload,) = cluster.turn().creates
-    assert workload["apiVersion"] == "kueue.x-k8s.io/v1beta1"
-    plain = Queued(a_job(4, scheduling={"npusPerHost": 2}))
-    plain.absent = absent
-    plain.run()
-
-
-def test_a_job_that_runs_does_not_stop_because_kueues_api_went():
-    cluster = a_running_queued_job()
-    cluster.groups.clear()
-    cluster.absent = dict.fromkeys(WORKLOADS, NOT_SERVED)
-    assert is_empty(cluster.turn())
-
-
 def test_a_refused_workload_is_told():
     cluster = a_queued_job()
     cluster.refusals = {NAME: Refusal("NameConflict", f"Workload {NAME} is somebody's")}
@@ -408,3 +238,4 @@ def test_a_workload_of_any_shape_can_be_read(workload):
 
 def test_a_flavor_of_any_shape_can_be_read():
     assert parse_flavor({"spec": {"nodeLabels": [], "tolerations": {"a": 1}}}) == Flavor()
+    assert parse_named_flavor({"metadata": {"name": "ascend"}}) == ("ascend", Flavor())

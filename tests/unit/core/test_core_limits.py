@@ -21,15 +21,24 @@ def test_a_job_that_takes_too_long_is_failed_and_its_ranks_may_save():
     assert plan.status_first
     assert cluster.condition("Failed") == ("True", "DeadlineExceeded")
     assert cluster.condition("Running") == ("False", "DeadlineExceeded")
-    message = cluster.message("Failed")
-    assert "activeDeadlineSeconds 600" in message
-    assert "step 120 of 300" in message
-    assert (
-        cluster.status["failure"].items() >= {"attempt": 1, "reason": "DeadlineExceeded"}.items()
+    message = (
+        "runPolicy.activeDeadlineSeconds 600 is over, with step 120 of 300 done; its checkpoints "
+        "are kept: a new job with the same output goes on from there"
     )
+    assert cluster.message("Failed") == message
+    failure = {"attempt": 1, "reason": "DeadlineExceeded", "message": message}
+    assert cluster.status["failure"] == failure
     assert [d.grace_s for d in plan.deletes] == [None] * 4
+    assert cluster.status["history"][-1]["charged"] is False  # no failure used it up
     cluster.collect()
     assert is_empty(cluster.turn(10_000))
+
+
+def test_a_job_that_never_ran_until_its_deadline_has_done_no_step():
+    cluster = a_cluster(activeDeadlineSeconds=600)
+    cluster.settle()
+    cluster.turn(600)
+    assert "is over, with no step done; its checkpoints" in cluster.message("Failed")
 
 
 def test_success_at_the_deadline_is_success():
@@ -72,15 +81,29 @@ def test_a_gang_that_does_not_start_in_time_is_given_back_uncharged():
     assert [d.grace_s for d in plan.deletes] == [None] * 4
     assert (cluster.status["attempt"], cluster.status["chargedRestarts"]) == (2, 0)
     assert cluster.condition("Restarting") == ("True", "PendingDeadlineExceeded")
-    for told in (cluster.message("Restarting"), cluster.status["failure"]["message"]):
-        assert "pendingDeadlineSeconds 60" in told
-        assert words in told
+    message = (
+        "attempt 1 did not run within runPolicy.pendingDeadlineSeconds 60: Scheduled is False: "
+        f"4 of 4 pods have no node (4 NPUs missing): b0-1-0: {words}"
+    )
+    assert cluster.message("Restarting") == f"attempt 2 follows: {message}"
+    failure = {"attempt": 1, "reason": "PendingDeadlineExceeded", "message": message}
+    assert cluster.status["failure"] == failure
     cluster.collect()
     # Ten seconds at least, so that another gang can take what this one held.
     assert cluster.turn(9).pods == ()
     assert len(cluster.turn(11).pods) == 4
     cluster.run()
     assert cluster.status["phase"] == "Running"
+
+
+def test_a_gang_that_is_given_back_while_a_host_is_stuck_is_given_back_once():
+    cluster = a_cluster(pendingDeadlineSeconds=10)
+    cluster.settle()
+    cluster.change("b0-1-0", node="small", bound_since=cluster.now)
+    cluster.change("b0-1-1", unschedulable="no room", unschedulable_since=cluster.now)
+    plan = cluster.turn(10)
+    assert sorted(d.name for d in plan.deletes) == [f"b0-1-{i}" for i in range(4)]
+    assert [e.reason for e in plan.events] == ["Unschedulable", "PendingDeadlineExceeded"]
 
 
 def test_a_gang_that_ran_in_time_has_no_pending_deadline_any_more():
@@ -157,11 +180,24 @@ def test_the_rank_that_stopped_first_is_named_and_the_gang_restarted():
         "rank": 3, "pod": "b0-1-3", "node": "node-1", "npu": "1", "attempt": 1,
         "reason": "NoProgress",
     }  # fmt: skip
-    assert "for 71 s, the longest of the 3 of 4 ranks that answered" in failure["message"]
-    assert "step 120, training" in failure["message"]
+    assert failure["message"] == (
+        "no step, evaluated batch or new phase for 71 s, the longest of the 3 of 4 ranks that "
+        "answered; it is at step 120, training; runPolicy.progressDeadlineSeconds is 60"
+    )
+    told = f"attempt 2 follows: rank 3 (pod b0-1-3 on node-1): NoProgress: {failure['message']}"
+    assert cluster.message("Restarting") == told
     assert cluster.condition("Restarting") == ("True", "NoProgress")
     # Who hangs in a collective saves nothing, however long it is given.
     assert [d.grace_s for d in plan.deletes] == [5] * 4
+
+
+def test_a_silent_rank_of_a_pod_that_nobody_knows_is_named_all_the_same():
+    cluster = a_silent_gang()
+    cluster.survey = (a_report(0, silent_s=70.0), a_report(9, silent_s=71.0, pod="b0-1-9"))
+    cluster.turn()
+    failure = cluster.status["failure"]
+    assert (failure["rank"], failure["pod"]) == (9, "b0-1-9")
+    assert "node" not in failure
 
 
 def test_a_gang_that_moved_while_it_was_asked_goes_on():
@@ -218,6 +254,7 @@ def test_a_job_without_a_limit_is_kept():
     plan = cluster.turn(10**8)
     assert not plan.delete_job
     assert plan.requeue_s is None
+    assert plan.waits_for == "nothing: the job is finished"
 
 
 def test_a_longer_life_can_be_given_to_a_finished_job():

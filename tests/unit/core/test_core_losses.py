@@ -4,7 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from core_builders import T0, Cluster, a_job, a_running_job, fail, failed, succeeded
+from core_builders import (
+    T0,
+    Cluster,
+    a_job,
+    a_running_job,
+    devices_annotation,
+    fail,
+    failed,
+    succeeded,
+)
 from efficientnet_operator.core.chip_health import ChipFault, ChipReport
 from efficientnet_operator.core.nodes import NodeLoss
 
@@ -230,6 +239,48 @@ def test_a_dead_chip_replaces_the_gang_uncharged():
     assert {d.grace_s for d in plan.deletes} == {5}
 
 
+def test_of_a_pod_with_several_chips_the_rank_of_the_dead_one_is_named():
+    cluster = Cluster(a_job(4, npusPerPod=2, scheduling={"npusPerHost": 2}))
+    cluster.settle()
+    for index, host in enumerate(("10.0.0.1", "10.0.0.2")):
+        chips = [(chip, f"192.168.{chip}.{index}") for chip in (0, 1)]
+        found = {"annotations": devices_annotation(host, *chips), "node": f"node-{index}"}
+        cluster.change(f"b0-1-{index}", host_ip=host, pod_ip=f"10.1.0.{index}", **found)
+    cluster.settle()
+    cluster.chip_reports = {"node-1": report(DEAD)}
+    cluster.turn()
+    failure = cluster.status["failure"]
+    assert (failure["rank"], failure["npu"], failure["pod"]) == (3, "1", "b0-1-1")
+
+
+def on_its_dead_chip_again():
+    cluster = a_running_job()
+    cluster.chip_reports = {"node-1": report(DEAD)}
+    cluster.turn()
+    cluster.collect()
+    cluster.settle()
+    cluster.bind()
+    return cluster
+
+
+OTHERS = {
+    "another chip": {"npu": "0"},
+    "a chip of another node": {"node": "node-0"},
+    "a loss of another kind": {"reason": "NodeLost"},
+    "an earlier attempt": {"attempt": 0},
+}
+
+
+@pytest.mark.parametrize("other", [{}, *OTHERS.values()], ids=["the same", *OTHERS])
+def test_only_the_chip_that_ended_the_last_attempt_is_said_to_be_given_out_again(other):
+    cluster = on_its_dead_chip_again()
+    cluster.status["failure"] |= other
+    cluster.turn()
+    message = cluster.status["failure"]["message"]
+    assert message.startswith("NPU 1: the device plugin reports the chip as unhealthy")
+    assert ("attempt 1 ended for the same chip" in message) == (not other)
+
+
 def test_a_dead_chip_is_given_back_before_there_is_a_table():
     cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2}))
     cluster.settle()
@@ -240,6 +291,16 @@ def test_a_dead_chip_is_given_back_before_there_is_a_table():
     failure = cluster.status["failure"]
     assert (failure["reason"], failure["pod"], failure["npu"]) == ("ChipUnhealthy", "b0-1-3", "1")
     assert "rank" not in failure
+
+
+def test_a_pod_that_has_no_chip_yet_loses_none():
+    cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2}))
+    cluster.settle()
+    cluster.bind()
+    cluster.change("b0-1-3", annotations={})
+    cluster.chip_reports = {"node-1": report(DEAD)}
+    cluster.turn()
+    assert cluster.status["attempt"] == 1
 
 
 def test_a_chips_network_matters_to_a_job_on_several_hosts_alone():
@@ -287,12 +348,7 @@ def test_a_dead_chip_that_the_next_attempt_does_not_hold_is_nothing():
 
 
 def test_a_dead_chip_that_is_given_out_again_and_again_is_tried_ever_more_slowly():
-    cluster = a_running_job()
-    cluster.chip_reports = {"node-1": report(DEAD)}
-    cluster.turn()
-    cluster.collect()
-    cluster.settle()
-    cluster.bind()
+    cluster = on_its_dead_chip_again()
     cluster.turn()
     assert cluster.status["attempt"] == 3
     message = cluster.message("Restarting")

@@ -134,6 +134,15 @@ def test_termination():
     assert with_state(terminated=lost).termination.finished_at is None
 
 
+def test_an_init_container_that_ended_well_is_not_why_the_pod_failed():
+    ended = [
+        {"name": "copy", "state": {"terminated": {"exitCode": 0}}},
+        {"name": "check", "state": {"terminated": {"exitCode": 9, "message": "no disk"}}},
+    ]
+    found = with_status(phase="Failed", initContainerStatuses=ended).termination
+    assert found.message == "init container check failed with exit code 9: no disk"
+
+
 def test_a_state_of_null_is_no_state():
     found = with_status(containerStatuses=[{"name": "trainer", "state": None}])
     assert not found.started

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from core_builders import (
     JOB,
+    T0,
     Cluster,
     a_job,
     a_pod,
@@ -14,7 +15,10 @@ from core_builders import (
     succeeded,
 )
 from efficientnet_operator.core.allocations import NodeFacts
+from efficientnet_operator.core.draft import Draft
 from efficientnet_operator.core.rank_table import hash_files
+from efficientnet_operator.core.reconcile import reconcile
+from efficientnet_operator.core.stages.publishing import publish_table
 from efficientnet_operator.core.view import Refusal
 
 
@@ -37,14 +41,14 @@ def test_the_first_turn_creates_config_map_and_pods_and_says_so_first():
         (owner,) = child["metadata"]["ownerReferences"]
         assert (owner["uid"], owner["controller"]) == (JOB.uid, True)
     assert cluster.condition("Created") == ("False", "Creating")
-    assert "attempt 1: 5 of 5 objects to create" in cluster.message("Created")
+    assert cluster.message("Created") == "attempt 1: 5 of 5 objects to create"
 
 
 def test_the_gangs_group_stands_before_the_pods():
     cluster = Cluster(a_job(4, scheduling={"gang": "Native"}))
     plan = cluster.turn()
     assert [c["kind"] for c in plan.creates] == ["ConfigMap", "PodGroup"]
-    assert "6 of 6 objects" in cluster.message("Created")
+    assert cluster.message("Created") == "attempt 1: 6 of 6 objects to create"
     assert cluster.turn().creates == ()
 
 
@@ -54,7 +58,7 @@ def test_what_could_not_be_stored_is_created_again():
     del cluster.pods["b0-1-2"]
     plan = cluster.turn()
     assert [p["metadata"]["name"] for p in plan.pods] == ["b0-1-2"]
-    assert plan.requeue_s
+    assert cluster.message("Created") == "attempt 1: 1 of 5 objects to create"
     assert cluster.status["attempt"] == 1
 
 
@@ -69,6 +73,7 @@ def test_all_allocated_means_one_table_a_nudge_for_each_pod_and_the_status_in_on
     assert [(n.resource.kind, n.name) for n in nudges] == [("Pod", f"b0-1-{i}") for i in range(4)]
     annotation = {"efficientnet.dev/rank-table": sha256}
     assert all(n.body == {"metadata": {"annotations": annotation}} for n in nudges)
+    assert plan.status["rankTable"]["configMap"] == "b0-1-rank-table"
     assert plan.status["rankTable"]["sha256"] == sha256
     assert plan.status["rankTable"]["completedAt"] == "2026-01-01T12:00:03.000000Z"
     assert plan.status["npus"] == {"total": 4, "allocated": 4}
@@ -105,81 +110,6 @@ def test_a_second_look_changes_nothing(stage):
         cluster.settle()
     assert is_empty(cluster.turn(0))
     assert is_empty(cluster.turn(1))
-
-
-def test_running_means_that_all_ranks_are_ready():
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    cluster.settle()
-    cluster.start()
-    cluster.change("b0-1-3", ready=False)
-    cluster.turn()
-    assert cluster.condition("Running") == ("False", "WaitingForRanks")
-    assert "3/4 pods ready; waiting for b0-1-3" in cluster.message("Running")
-    assert cluster.status["phase"] == "Starting"
-    cluster.change("b0-1-3", ready=True)
-    plan = cluster.turn()
-    assert cluster.condition("Running") == ("True", "AllRanksReady")
-    assert plan.poll_progress
-    assert [e.reason for e in plan.events] == ["AllRanksReady"]
-    cluster.change("b0-1-0", ready=False)  # a probe that failed once is no news
-    assert is_empty(cluster.turn())
-
-
-def test_a_container_that_cannot_start_is_named():
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    cluster.change("b0-1-1", waiting="ErrImagePull: 404")
-    cluster.settle()
-    assert cluster.condition("Running") == ("False", "ContainerWaiting")
-    assert "b0-1-1: ErrImagePull: 404" in cluster.message("Running")
-
-
-def nudges(plan):
-    return {
-        p.name: p.body["metadata"]["annotations"]["efficientnet.dev/nudge"] for p in plan.patches
-    }
-
-
-def test_a_pod_that_runs_unready_is_nudged_again_after_one_and_four_seconds():
-    cluster = two_hosts()
-    cluster.settle()
-    cluster.bind()
-    cluster.settle()
-    cluster.start()
-    cluster.change("b0-1-2", ready=False)
-    cluster.change("b0-1-3", ready=False, started=False)
-    assert cluster.turn().requeue_s == 1
-    plan = cluster.turn(1)
-    assert (nudges(plan), plan.requeue_s) == ({"b0-1-2": "1"}, 3)
-    assert nudges(cluster.turn(1)) == {}
-    plan = cluster.turn(2)
-    assert (nudges(plan), plan.requeue_s) == ({"b0-1-2": "2"}, None)
-    assert nudges(cluster.turn(60)) == {}
-
-
-def test_a_nudge_that_is_no_number_counts_as_none():
-    cluster = two_hosts()
-    cluster.run()
-    cluster.job["status"]["conditions"][-1]["status"] = "False"
-    pod = cluster.pods["b0-1-0"]
-    annotations = {**pod.annotations, "efficientnet.dev/nudge": "many"}
-    cluster.change("b0-1-0", ready=False, annotations=annotations)
-    assert nudges(cluster.turn(2)) == {"b0-1-0": "1"}
-
-
-def test_progress_is_followed_and_the_same_figures_are_no_write():
-    cluster = two_hosts()
-    cluster.run()
-    cluster.progress = {"rank": 0, "step": 30, "loss": 1.25, "phase": "training"}
-    cluster.turn(5)
-    assert cluster.status["progress"]["step"] == 30
-    assert cluster.status["progress"]["percent"] == 10.0
-    assert is_empty(cluster.turn(5))
-    cluster.progress = {**cluster.progress, "step": 31}
-    assert cluster.turn(5).status["progress"]["step"] == 31
 
 
 def test_success_has_the_final_figures_of_rank_0():
@@ -231,6 +161,12 @@ def test_without_its_config_map_an_attempt_waits():
     plan = cluster.turn()
     assert plan.patches == ()
     assert plan.requeue_s
+
+
+def test_no_table_is_published_into_nothing():
+    draft = Draft.begin(two_hosts().view(), T0)
+    assert publish_table(draft)
+    assert draft.to_plan().waits_for == "the rank table's ConfigMap"
 
 
 def test_a_foreign_object_under_a_childs_name_is_told_and_left_alone():
@@ -306,7 +242,13 @@ def test_ranks_are_not_ordered_by_nodes_that_cannot_be_read():
     cluster.nodes = {"node-0": NodeFacts({}, {"rack": "b"})}
     cluster.turn()
     assert cluster.condition("Allocated") == ("False", "NodeUnreadable")
-    assert "node node-1 is not known" in cluster.message("Allocated")
+    words = "scheduling.topologyKey rack orders the ranks, and node node-1 is not known: {}; "
+    words += "grant the operator the right to get nodes, or leave topologyKey away"
+    assert cluster.message("Allocated") == words.format("it was not found")
+    view = replace(cluster.view(), node_source="nodes cannot be read (403)")
+    plan = reconcile(view, cluster.now)
+    (told,) = (c for c in plan.status["conditions"] if c["type"] == "Allocated")
+    assert told["message"] == words.format("nodes cannot be read (403)")
     cluster.nodes["node-1"] = NodeFacts({}, {"rack": "a"})
     cluster.settle()
     assert cluster.condition("Allocated") == ("True", "RankTablePublished")
@@ -319,7 +261,8 @@ def test_a_predecessors_pods_are_waited_for():
     plan = cluster.turn()
     assert plan.pods == plan.creates == plan.deletes == ()
     assert cluster.condition("Created") == ("False", "WaitingForPods")
-    assert "1 pods of a deleted job of the same name" in cluster.message("Created")
+    want = "1 pods of a deleted job of the same name still exist: old"
+    assert cluster.message("Created") == want
     assert plan.requeue_s
     del cluster.pods["old"]
     assert len(cluster.turn().pods) == 4

@@ -129,6 +129,7 @@ def test_no_mixture_of_pods_raises_and_every_plan_can_be_stored(cluster):
         assert plan.status_first
     ours = {p.uid for p in view.pods if p.owner_uid == JOB.uid}
     assert {d.uid for d in plan.deletes} <= ours
+    assert len(plan.deletes) == len({d.uid for d in plan.deletes})
     names = [p["metadata"]["name"] for p in plan.pods]
     assert len(names) == len(set(names))
     attempt = (plan.status or view.status).get("attempt")

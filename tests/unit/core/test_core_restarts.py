@@ -40,7 +40,16 @@ def test_a_failed_rank_replaces_the_gang_after_five_seconds():
     assert cluster.message("Restarting") == want
     assert [(e.type, e.reason) for e in plan.events] == [("Warning", "Error")]
     (record,) = cluster.status["history"]
-    assert record.items() >= {"attempt": 1, "charged": True, "reason": "Error"}.items()
+    assert record == {
+        "attempt": 1,
+        "reason": "Error",
+        "message": "rank 2 (pod b0-1-2 on node-1): exit code 137",
+        "charged": True,
+        "startTime": "2026-01-01T12:00:00.000000Z",
+        "completionTime": "2026-01-01T12:00:05.000000Z",
+    }
+    assert "attemptStartTime" not in cluster.status
+    assert plan.requeue_s == 1
 
 
 def test_new_pods_come_only_when_the_old_are_gone():
@@ -57,6 +66,7 @@ def test_new_pods_come_only_when_the_old_are_gone():
     assert [c["metadata"]["name"] for c in plan.creates] == ["b0-2-rank-table"]
     cluster.run()
     assert cluster.condition("Restarting") == ("False", "Restarted")
+    assert cluster.message("Restarting") == "attempt 2 is running"
     assert cluster.status["phase"] == "Running"
 
 
@@ -94,6 +104,8 @@ def test_a_pod_that_is_gone_is_a_disruption():
     assert cluster.status["attempt"] == 2
     assert cluster.status["failure"]["reason"] == "PodDeleted"
     assert cluster.status["failure"]["pod"] == "b0-1-2"
+    want = "attempt 2 follows: a rank (pod b0-1-2): PodDeleted: pod b0-1-2 is gone"
+    assert cluster.message("Restarting") == want
 
 
 def test_the_back_off_limit_fails_the_job():
@@ -103,11 +115,16 @@ def test_the_back_off_limit_fails_the_job():
     cluster.run()
     plan = fail(cluster, "b0-2-0", 75, message="lost a peer", rank=0)
     assert cluster.condition("Failed") == ("True", "BackoffLimitExceeded")
-    assert "runPolicy.backoffLimit 1 is used up" in cluster.message("Failed")
-    assert "lost a peer" in cluster.message("Failed")
+    assert cluster.message("Failed") == (
+        "runPolicy.backoffLimit 1 is used up; last: rank 0 (pod b0-2-0 on node-0): exit code 75: "
+        "lost a peer"
+    )
     assert cluster.status["attempt"] == 2
     assert cluster.status["restarts"] == 1
     assert plan.status_first
+    assert (
+        cluster.status["history"][-1].items() >= {"reason": "Transient", "charged": True}.items()
+    )
     assert {d.name: d.grace_s for d in plan.deletes} == {f"b0-2-{i}": 5 for i in (1, 2, 3)}
     assert [(e.type, e.reason) for e in plan.events] == [("Warning", "BackoffLimitExceeded")]
 
@@ -118,12 +135,23 @@ def test_a_permanent_code_fails_the_job_at_once(code, reason):
     cluster.pods["b0-1-1"] = failed(cluster.pods["b0-1-1"], code, message="record 17", rank=1)
     cluster.turn()
     assert cluster.condition("Failed") == ("True", reason)
-    assert "rank 1 (pod b0-1-1 on node-0): exit code" in cluster.message("Failed")
-    assert "permanent: record 17" in cluster.message("Failed")
+    assert cluster.message("Failed") == (
+        f"rank 1 (pod b0-1-1 on node-0): exit code {code}, which is permanent: record 17"
+    )
     assert cluster.status["restarts"] == 0
     assert cluster.status["failure"]["reason"] == reason
     assert cluster.status["completionTime"]
     assert cluster.settle().pods == ()
+
+
+def test_a_restarted_job_that_fails_before_it_runs_is_restarting_no_more():
+    cluster = a_running_job(backoffLimit=1)
+    fail(cluster, "b0-1-2", 1)
+    cluster.collect()
+    cluster.settle()
+    fail(cluster, "b0-2-0", 1)
+    assert cluster.condition("Failed") == ("True", "BackoffLimitExceeded")
+    assert cluster.condition("Restarting") == ("False", "BackoffLimitExceeded")
 
 
 def test_a_failed_cpu_rank_has_no_chip():
@@ -132,6 +160,15 @@ def test_a_failed_cpu_rank_has_no_chip():
     fail(cluster, "b0-1-1", 1)
     assert cluster.status["failure"]["rank"] == 1
     assert "npu" not in cluster.status["failure"]
+
+
+def test_history_tells_how_far_an_attempt_came_and_cuts_long_stories():
+    cluster = a_running_job()
+    cluster.progress = {"phase": "training", "step": 120}
+    cluster.turn()
+    fail(cluster, "b0-1-2", 1, message="m" * 2000)
+    (record,) = cluster.status["history"]
+    assert (record["step"], len(record["message"])) == (120, 1024)
 
 
 def test_history_keeps_ten_attempts():
@@ -257,3 +294,17 @@ def test_what_is_not_the_jobs_own_is_never_deleted():
     metadata["labels"]["efficientnet.dev/attempt"] = "-1"
     metadata["ownerReferences"][0]["uid"] = "somebody"
     assert cluster.turn().deletes == ()
+
+
+def test_what_kept_the_last_attempt_waiting_is_not_said_of_the_next():
+    cluster = Cluster(a_job(4, scheduling={"npusPerHost": 2}))
+    cluster.settle()
+    cluster.bind(per_host=3)  # which no host group allows, but a foreign scheduler may
+    cluster.turn()
+    assert cluster.condition("Allocated") == ("False", "UnevenAllocation")
+    cluster.change("b0-1-0", deleting=True)  # as the message advises
+    plan = cluster.turn()
+    assert cluster.condition("Allocated") == ("False", "Restarting")
+    assert [e.reason for e in plan.events] == ["PodDeleted"]
+    cluster.collect()
+    cluster.run()

@@ -39,7 +39,22 @@ def test_resuming_goes_on_with_the_same_attempt(gone):
     assert cluster.status["attempt"] == 1
     assert cluster.status["restarts"] == 0
     assert cluster.condition("Suspended") == ("False", "Resumed")
+    assert cluster.message("Suspended") == "runPolicy.suspend is false"
     assert "history" not in cluster.status
+
+
+def test_a_restart_that_is_suspended_is_no_restart_any_more_and_waits_for_no_delay():
+    cluster = a_running_job()
+    for attempt in (1, 2):
+        fail(cluster, f"b0-{attempt}-2", 1)
+        cluster.collect()
+        if attempt == 1:
+            cluster.run()
+    cluster.job["spec"]["runPolicy"] = {"suspend": True}
+    cluster.turn()
+    assert cluster.condition("Restarting") == ("False", "Suspended")
+    cluster.job["spec"]["runPolicy"] = {"suspend": False}
+    assert [p["metadata"]["name"] for p in cluster.turn().pods][:1] == ["b0-3-0"]
 
 
 def test_a_job_that_starts_suspended_creates_nothing():
@@ -82,3 +97,30 @@ def test_a_gang_that_stands_has_no_speed(suspended):
         fail(cluster, "b0-1-2", 1)
     assert cluster.status["progress"].keys() >= {"step", "loss", "totalSteps"}
     assert not cluster.status["progress"].keys() & {"phase", "imagesPerSecond", "etaSeconds"}
+
+
+def test_a_job_that_ends_while_it_is_suspended_is_suspended_no_more():
+    cluster = a_running_job()
+    cluster.job["spec"]["runPolicy"] = {"suspend": True}
+    cluster.turn()
+    assert cluster.condition("Suspended") == ("True", "Suspended")
+    cluster.pods = {n: succeeded(p, rank=p.index) for n, p in cluster.pods.items()}
+    cluster.settle()
+    assert cluster.condition("Succeeded") == ("True", "Completed")
+    assert cluster.condition("Suspended") == ("False", "Completed")
+
+
+def test_what_a_suspended_attempt_waited_for_is_said_no_more():
+    cluster = Cluster(a_job(4))
+    cluster.settle()
+    cluster.change("b0-1-0", unschedulable="no room", unschedulable_since=cluster.now)
+    cluster.turn()
+    assert cluster.condition("Scheduled") == ("False", "Unschedulable")
+    cluster.job["spec"]["runPolicy"] = {"suspend": True}
+    plan = cluster.turn()
+    assert cluster.condition("Scheduled") == ("False", "Suspended")
+    assert "no room" not in cluster.message("Scheduled")
+    assert cluster.condition("Running") is None  # it never was
+    assert [e.reason for e in plan.events] == ["Suspended"]
+    cluster.collect()
+    assert is_empty(cluster.settle())

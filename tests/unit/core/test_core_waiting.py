@@ -11,6 +11,7 @@ from core_builders import (
     devices_annotation,
 )
 from efficientnet_operator.core.allocations import NodeFacts
+from efficientnet_operator.core.reconcile import reconcile
 
 
 def two_hosts(**spec):
@@ -76,6 +77,8 @@ def test_what_hccl_would_refuse_is_never_published(annotations, reason, words):
     assert plan.requeue_s
     assert cluster.condition("Allocated") == ("False", reason)
     assert words in cluster.message("Allocated")
+    assert plan.waits_for == f"allocations that HCCL accepts: {cluster.message('Allocated')}"
+    assert cluster.condition("Running") is None
     assert [e.type for e in plan.events if e.reason == reason] == ["Warning"]
     cluster.change("b0-1-1", annotations=good)
     cluster.turn()
@@ -92,17 +95,27 @@ def test_an_unknown_address_is_taken_from_the_node():
     assert "192.168.1.77" in cluster.config_maps["b0-1-rank-table"]["data"]["hccl.json"]
 
 
-def test_an_unknown_address_says_that_nodes_could_not_be_asked():
+def where_nodes_cannot_be_read(chip):
     cluster = two_hosts()
     cluster.settle()
     cluster.bind()
-    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", (1, "-1")))
+    cluster.change("b0-1-1", annotations=devices_annotation("10.0.0.1", chip))
     view = replace(cluster.view(), node_source="nodes cannot be read (403)")
-    cluster.view = lambda: view
-    cluster.turn()
-    assert cluster.message("Allocated").endswith(
-        "nodes were not asked: nodes cannot be read (403)"
-    )
+    cluster.execute(reconcile(view, cluster.now))
+    return cluster
+
+
+def test_an_unknown_address_says_that_nodes_could_not_be_asked():
+    cluster = where_nodes_cannot_be_read((1, "-1"))
+    message = cluster.message("Allocated")
+    assert message.startswith("pod b0-1-1 on 10.0.0.1, device 1: device_ip is '-1'")
+    assert message.endswith("; nodes were not asked: nodes cannot be read (403)")
+
+
+def test_that_nodes_could_not_be_asked_explains_nothing_else():
+    cluster = where_nodes_cannot_be_read((0, "192.168.9.9"))
+    assert cluster.condition("Allocated") == ("False", "DuplicateDevice")
+    assert "nodes were not asked" not in cluster.message("Allocated")
 
 
 def test_hosts_follow_the_topology_key():
@@ -126,7 +139,14 @@ def test_a_table_that_no_config_map_holds_is_refused():
     plan = cluster.turn()
     assert plan.patches == ()
     assert cluster.condition("Allocated") == ("False", "RankTableTooLarge")
-    assert "1048576" in cluster.message("Allocated")
+    first, _, size = cluster.message("Allocated").partition(" take ")
+    assert first == "hccl.json and peers.json of 8192 ranks"
+    bytes_, _, rest = size.partition(" bytes, ")
+    assert int(bytes_) > 1048576
+    assert rest == (
+        "a ConfigMap holds 1048576; lower spec.npus, or shorten the job's name, which stands once "
+        "in each rank's entry"
+    )
 
 
 def test_cpu_pods_need_only_addresses():

@@ -74,6 +74,11 @@ class Conditions:
         if self.is_true(kind):
             self.set(kind, False, reason, message)
 
+    def withdraw(self, kind: str, reason: str) -> None:
+        """Set a condition to False whatever it said; one that never was stays absent."""
+        if kind in self.items:
+            self.set(kind, False, reason)
+
     def is_true(self, kind: str) -> bool:
         """Tell whether a condition is True."""
         return self.items.get(kind, {}).get("status") == "True"

@@ -152,7 +152,7 @@ def _describe_steps(view: View, plan: Plan) -> Iterator[str]:
         yield "ask rank 0 how far it is"
     if plan.requeue_s is not None:
         yield f"look again in {_describe_time(plan.requeue_s)}, or when something changes"
-    elif not plan.delete_job:
+    else:
         yield "look again when something changes"
 
 

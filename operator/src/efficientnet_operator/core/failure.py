@@ -53,9 +53,10 @@ DISRUPTIONS = (
         "TerminationByKubelet",
     }
 )
+PENDING_DEADLINE_EXCEEDED = "PendingDeadlineExceeded"
 KNOWN_REASONS = frozenset(
     {*REASONS.values(), *KUBELET_REASONS, *DISRUPTIONS}
-    | {"Error", "NoProgress", "PendingDeadlineExceeded", "PodFailed"}
+    | {"Error", "NoProgress", PENDING_DEADLINE_EXCEEDED, "PodFailed"}
 )
 """Reasons that a metric may carry as a label; a trainer may write any other."""
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -76,12 +77,16 @@ class Outcome(Enum):
 class Verdict:
     """The outcome of an attempt and the failure that explains it (as status.failure).
 
-    ``rule`` names the rule of the job that decided, if one did.
+    Attributes:
+        rule: names the rule of the job that decided, if one did.
+        siblings_hang: the other ranks hang in a collective and cannot save, whatever it is
+            that the outcome makes of the failure.
     """
 
     outcome: Outcome
     failure: dict[str, Any]
     rule: str = ""
+    siblings_hang: bool = True
 
 
 def parse_report(message: str) -> dict[str, Any]:
@@ -116,7 +121,8 @@ def judge(
     """
     disruption = find_disruption(pods, missing, attempt)
     if disruption is not None:
-        return Verdict(Outcome.DISRUPTED, disruption)
+        # The pod is asked to stop before it is taken, so all ranks agree to, and save.
+        return Verdict(Outcome.DISRUPTED, disruption, siblings_hang=False)
     failed = [p for p in pods if p.phase == "Failed"]
     if not failed:
         return None
@@ -158,6 +164,17 @@ def find_disruption(
             "message": message,
         }
     return None
+
+
+def siblings_hang_after(reason: str, charged: bool) -> bool:
+    """Tell from the record of an attempt what its verdict said of the siblings.
+
+    For what could not be deleted when it was judged. Of a reason that nobody here knows only
+    the charge tells whether it was a failure or a disruption.
+    """
+    if reason in DISRUPTIONS or reason == PENDING_DEADLINE_EXCEEDED:
+        return reason in HANGING
+    return charged or reason in KNOWN_REASONS
 
 
 def describe_failure(pod: PodView, attempt: int) -> dict[str, Any]:

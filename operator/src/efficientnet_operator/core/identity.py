@@ -37,9 +37,6 @@ class JobRef:
     name: str
     uid: str
 
-    def __str__(self) -> str:
-        return f"{KIND} {self.namespace}/{self.name}"
-
 
 def pod_name(job: JobRef, attempt: int, index: int) -> str:
     """Return the name of one trainer pod."""

@@ -10,7 +10,7 @@ server takes part with the same count, 1, 2, 4 or 8; 2 or 4 lie in one ring.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -121,17 +121,18 @@ def check_unique_devices(candidate: Candidate) -> Violation | None:
 def check_addresses_known(candidate: Candidate) -> Violation | None:
     """Every device has an address; "-1" means that the plugin could not read it."""
     unknown = [
-        f"pod {a.pod} on {a.host}, device {d.device_id}: device_ip is {d.device_ip!r}"
+        (f"pod {a.pod} on {a.host}, device {d.device_id}: device_ip is {d.device_ip!r}", d)
         for a in candidate.allocations
         for d in a.devices
         if not is_address(d.device_ip)
     ]
     if not unknown:
         return None
+    unread = any(d.device_ip == UNKNOWN_IP for _, d in unknown)
     return Violation(
         "DeviceIPUnknown",
-        f"{name_some(unknown)}; want an address"
-        + (" (the plugin writes -1 where it cannot read one)" if UNKNOWN_IP in unknown[0] else "")
+        f"{name_some([found for found, _ in unknown])}; want an address"
+        + (" (the plugin writes -1 where it cannot read one)" if unread else "")
         + "; set the NPU's address with hccn_tool on that host, then restart the device plugin",
     )
 
@@ -162,7 +163,10 @@ def check_counts(candidate: Candidate) -> Violation | None:
     legal = set(counts.values()) <= set(rules.counts) and len(set(counts.values())) == 1
     if legal or not counts:
         return None
-    found = name_some([f"{server} has {count}" for server, count in sorted(counts.items())], 8)
+    # The rarest count first: of a thousand servers those that differ have to be among the shown.
+    servers_with = Counter(counts.values())
+    ordered = sorted(counts.items(), key=lambda item: (servers_with[item[1]], item[0]))
+    found = name_some([f"{server} has {count}" for server, count in ordered], 8)
     wanted = ", ".join(str(c) for c in rules.counts)
     return Violation(
         "UnevenAllocation",

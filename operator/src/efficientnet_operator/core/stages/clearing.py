@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from efficientnet_operator.core.draft import Draft
-from efficientnet_operator.core.failure import HANGING
+from efficientnet_operator.core.failure import PENDING_DEADLINE_EXCEEDED, siblings_hang_after
 from efficientnet_operator.core.identity import pod_group_name
 from efficientnet_operator.core.plan import Delete
 from efficientnet_operator.core.pod_view import PodView, parse_time
 from efficientnet_operator.core.resources import CONFIG_MAP
 from efficientnet_operator.core.stages.ending import FAILURE_GRACE_S
-from efficientnet_operator.core.stages.limiting import PENDING_DEADLINE_EXCEEDED
 
 FIRST_DELAY_S = 10.0
 LAST_DELAY_S = 300.0
@@ -28,7 +27,8 @@ def clear_older_pods(draft: Draft) -> bool:
     A predecessor's pods are waited for wherever they are: the new ones have the same names.
     """
     last = (draft.status.get("history") or [{}])[-1]
-    grace = FAILURE_GRACE_S if last.get("charged") or last.get("reason") in HANGING else None
+    hang = siblings_hang_after(last.get("reason", ""), bool(last.get("charged")))
+    grace = FAILURE_GRACE_S if hang else None
     older = [p for p in draft.own_pods if p.attempt < draft.attempt]
     for pod in older:
         draft.delete(pod, grace)

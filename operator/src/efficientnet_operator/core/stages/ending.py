@@ -20,29 +20,33 @@ FAILURE_GRACE_S = 5
 
 def finish_job(draft: Draft, kind: str, reason: str, message: str) -> None:
     """Set the terminal condition; from it there is no way back."""
-    for other in ("Running", "Restarting"):
+    for other in ("Suspended", "Running", "Restarting"):
         draft.conditions.clear(other, reason)
     draft.conditions.set(kind, True, reason, message)
     draft.status["completionTime"] = format_time(draft.now)
     draft.status_first = True
 
 
-def fail_job(draft: Draft, failure: dict[str, Any], reason: str, message: str) -> None:
+def fail_job(
+    draft: Draft, failure: dict[str, Any], reason: str, message: str, *, charged: bool = True
+) -> None:
     """End the job as Failed; ``failure`` is what its last attempt died of."""
     draft.status["failure"] = failure
-    draft.record_attempt(failure["reason"], message, charged=True)
+    draft.record_attempt(failure["reason"], message, charged)
     draft.halt_progress()
     finish_job(draft, "Failed", reason, message)
 
 
-def charge_attempt(draft: Draft, failure: dict[str, Any], message: str) -> None:
+def charge_attempt(
+    draft: Draft, failure: dict[str, Any], message: str, grace_s: int | None = FAILURE_GRACE_S
+) -> None:
     """Begin the next attempt, or end the job where ``backoffLimit`` is used up."""
     limit = draft.spec.run_policy.backoff_limit
     if int(draft.status.get("chargedRestarts") or 0) >= limit:
         used_up = f"runPolicy.backoffLimit {limit} is used up; last: {message}"
         fail_job(draft, failure, "BackoffLimitExceeded", used_up)
     else:
-        end_attempt(draft, failure, message, charged=True, grace_s=FAILURE_GRACE_S)
+        end_attempt(draft, failure, message, charged=True, grace_s=grace_s)
 
 
 def end_attempt(
@@ -73,7 +77,7 @@ def end_attempt(
     draft.status.pop("attemptStartTime", None)
     draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
     for kind in ("Running", "Allocated", "Scheduled", "Created"):
-        draft.conditions.clear(kind, "Restarting")
+        draft.conditions.withdraw(kind, "Restarting")
     # Restarting starts anew for each attempt: its time begins the back-off delay.
     draft.conditions.items.pop("Restarting", None)
     text = f"attempt {draft.attempt} follows: {message}"
@@ -85,10 +89,14 @@ def end_attempt(
 
 
 def locate(draft: Draft, failure: dict[str, Any]) -> None:
-    """Add the NPU, and where the trainer did not say it the rank, to a failure of a pod."""
+    """Add node and NPU, and where the trainer did not say it the rank, to a failure of a pod."""
     pod = next((p for p in draft.attempt_pods if p.name == failure["pod"]), None)
+    if pod is None:
+        return
+    if pod.node:
+        failure["node"] = pod.node
     config_map = draft.config_map
-    if pod is None or config_map is None:
+    if config_map is None:
         return
     rank, npu = find_npu(config_map, pod, failure.get("rank"))
     if rank is not None:

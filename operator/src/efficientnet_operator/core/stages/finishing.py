@@ -13,9 +13,11 @@ from efficientnet_operator.core.stages.limiting import DEADLINE_EXCEEDED
 def clean_up(draft: Draft) -> None:
     """Delete the pods that ``cleanPodPolicy`` does not keep; create nothing, ever again."""
     policy = draft.spec.run_policy.clean_pod_policy
-    failed = draft.conditions.items.get("Failed", {})
+    conditions = draft.conditions
     # Ranks that were cut off by the clock are healthy, and save a checkpoint when stopped.
-    healthy = not draft.conditions.is_true("Failed") or failed["reason"] == DEADLINE_EXCEEDED
+    healthy = not conditions.is_true("Failed") or (
+        conditions.items["Failed"]["reason"] == DEADLINE_EXCEEDED
+    )
     for pod in draft.own_pods:
         if policy == "All" or (policy == "Running" and (not pod.finished or pod.lingering)):
             draft.delete(pod, None if healthy else FAILURE_GRACE_S)

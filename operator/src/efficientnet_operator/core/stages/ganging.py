@@ -71,7 +71,7 @@ def explain_group(draft: Draft) -> str:
 def explain_refusal(draft: Draft, refusal: Refusal) -> str:
     """Return what may be done about a PodGroup that the API server refused."""
     hints = strategy_of(attempt_of(draft)).hints
-    return "".join(f"; {hint}" for words, hint in hints.items() if words in refusal.message)
+    return next((f"; {hint}" for words, hint in hints.items() if words in refusal.message), "")
 
 
 def attempt_of(draft: Draft) -> Attempt:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from efficientnet_operator.core.draft import Draft
-from efficientnet_operator.core.failure import HANGING, Outcome, Verdict, judge, parse_report
+from efficientnet_operator.core.failure import Outcome, Verdict, judge, parse_report
 from efficientnet_operator.core.failure_rules import overrule
 from efficientnet_operator.core.progress import finish_progress
 from efficientnet_operator.core.stages.ending import (
@@ -71,13 +71,12 @@ def _act_on(draft: Draft, verdict: Verdict) -> None:
     failure = verdict.failure
     locate(draft, failure)
     message = summarize(failure) + (f" ({verdict.rule})" if verdict.rule else "")
+    grace_s = FAILURE_GRACE_S if verdict.siblings_hang else None
     if verdict.outcome is Outcome.PERMANENT:
         fail_job(draft, failure, "FailurePolicy" if verdict.rule else failure["reason"], message)
     elif verdict.outcome is Outcome.FAILED:
-        charge_attempt(draft, failure, message)
+        charge_attempt(draft, failure, message, grace_s)
     else:
-        hang = verdict.outcome is Outcome.FORGIVEN or failure["reason"] in HANGING
-        grace_s = FAILURE_GRACE_S if hang else None
         end_attempt(draft, failure, message, charged=False, grace_s=grace_s)
 
 

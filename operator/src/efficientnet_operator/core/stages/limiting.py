@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from efficientnet_operator.core.draft import Draft
+from efficientnet_operator.core.failure import PENDING_DEADLINE_EXCEEDED
 from efficientnet_operator.core.pod_view import parse_time
 from efficientnet_operator.core.progress import RankReport, find_most_silent
 from efficientnet_operator.core.stages.ending import (
@@ -17,7 +18,6 @@ from efficientnet_operator.core.stages.ending import (
 )
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
-PENDING_DEADLINE_EXCEEDED = "PendingDeadlineExceeded"
 NO_PROGRESS = "NoProgress"
 BEFORE_RUNNING = ("Created", "Scheduled", "Allocated", "Running")
 
@@ -34,7 +34,7 @@ def limit_active_time(draft: Draft) -> bool:
         "its checkpoints are kept: a new job with the same output goes on from there"
     )
     failure = {"attempt": draft.attempt, "reason": DEADLINE_EXCEEDED, "message": message}
-    fail_job(draft, failure, DEADLINE_EXCEEDED, message)
+    fail_job(draft, failure, DEADLINE_EXCEEDED, message, charged=False)
     return True
 
 
@@ -54,7 +54,8 @@ def limit_pending_time(draft: Draft) -> None:
         f"{_what_it_waited_for(draft)}"
     )
     failure = {"attempt": draft.attempt, "reason": PENDING_DEADLINE_EXCEEDED, "message": message}
-    for planned in (draft.creates, draft.pods, draft.patches):
+    # What was planned for this attempt, such as another host for a part of it, is void.
+    for planned in (draft.creates, draft.pods, draft.patches, draft.deletes, draft.events):
         planned.clear()
     end_attempt(draft, failure, message, charged=False)
 
@@ -96,9 +97,6 @@ def _restart_without(draft: Draft, suspect: RankReport, limit_s: int, heard: int
         "reason": NO_PROGRESS,
         "message": message,
     }
-    node = next((p.node for p in draft.attempt_pods if p.name == suspect.pod), "")
-    if node:
-        failure["node"] = node
     locate(draft, failure)
     charge_attempt(draft, failure, summarize(failure))
 
@@ -116,9 +114,6 @@ def _is_over(draft: Draft, start: str | None, limit_s: int) -> bool:
 
 def _what_it_waited_for(draft: Draft) -> str:
     """Return the words of the first condition that was not met: the scheduler's, for instance."""
-    for kind in BEFORE_RUNNING:
-        condition = draft.conditions.items.get(kind, {})
-        if condition.get("status") != "True":
-            words = condition.get("message") or "nothing was heard of it"
-            return f"{kind} is False: {words}"
-    return "nothing was heard of it"
+    kind = next(k for k in BEFORE_RUNNING if not draft.conditions.is_true(k))
+    words = draft.conditions.items.get(kind, {}).get("message") or "nothing was heard of it"
+    return f"{kind} is False: {words}"

@@ -77,18 +77,16 @@ def _give_back_stuck_groups(draft: Draft, pods: Sequence[PodView]) -> None:
     draft.patches.append(Patch(CONFIG_MAP, draft.config_map.name, annotation))
     for pod in returned:
         draft.delete(pod)
-    # Created says that a missing pod was taken away; these are given back on purpose,
-    # which has to be known before they go.
+    # Created says that a missing pod was taken away; these are given back on purpose.
     names = name_some([p.name for p in returned])
     draft.conditions.set("Created", False, "GivenBack", f"no room for the mates of: {names}")
     draft.events.append(
         Event("Normal", "HostGroupGivenBack", f"trying other hosts for {names}; excluded: {text}")
     )
-    draft.status_first = True
 
 
 def _stuck_since(members: Sequence[PodView], draft: Draft, limit: timedelta) -> bool:
     """Tell whether a mate found no place for so long; before one was bound does not count."""
-    times = [p.unschedulable_since for p in members if p.unschedulable and p.unschedulable_since]
-    bound = [p.bound_since for p in members if p.node and p.bound_since]
+    times = [p.unschedulable_since for p in members if p.unschedulable_since]
+    bound = [p.bound_since for p in members if p.bound_since]
     return bool(times) and draft.now - max([min(times), *bound]) >= limit

@@ -38,8 +38,9 @@ def suspend(draft: Draft) -> bool:
 
 def _give_back(draft: Draft, hold: Hold) -> None:
     draft.conditions.set("Suspended", True, hold.reason, hold.message)
-    for kind in ("Created", "Scheduled", "Allocated", "Running", "Restarting"):
-        draft.conditions.clear(kind, "Suspended")
+    for kind in ("Created", "Scheduled", "Allocated", "Running"):
+        draft.conditions.withdraw(kind, "Suspended")
+    draft.conditions.clear("Restarting", "Suspended")
     # A running trainer needs its usual grace to save a checkpoint.
     for pod in draft.own_pods:
         draft.delete(pod)
@@ -51,8 +52,7 @@ def _give_back(draft: Draft, hold: Hold) -> None:
     # Deadlines do not run while the job is suspended; they start again with it.
     draft.status.pop("startTime", None)
     draft.status.pop("attemptStartTime", None)
-    if "npus" in draft.status:
-        draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
+    draft.status["npus"] = {"total": draft.spec.npus, "allocated": 0}
     draft.wait(hold.waits_for)
 
 
