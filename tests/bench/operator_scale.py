@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from scale.bare_loop import for_all
 from scale.floor import BareLoop, time_floor
 from scale.observer import NAMESPACE, Observer
 from scale.plugin import FleetPlugin
-from scale.results import Result, report
+from scale.results import Result, keep, tell
 
 SIZES = (8, 256, 1000, 4096, 5000)
 FLEET = (500, 8)
@@ -71,22 +72,22 @@ def main() -> int:
         ControlPlane(fake_nodes=largest // 8 + SPARE_NODES) as cluster,
     ):
         install(cluster)
-        results = asyncio.run(run(cluster, Path(folder), arguments.npus, jobs, npus))
-    report(results)
+        asyncio.run(run(cluster, Path(folder), arguments.npus, jobs, npus))
     return 0
 
 
-async def run(
-    cluster: ControlPlane, folder: Path, sizes: list[int], jobs: int, npus: int
-) -> list[Result]:
-    """Return the figures of all rounds."""
-    results = []
+async def run(cluster: ControlPlane, folder: Path, sizes: list[int], jobs: int, npus: int) -> None:
+    """Measure round by round; what was measured is told and kept after each of them."""
+    results: list[Result] = []
     async with preparing(cluster, folder) as bench:
-        for size in sizes:
-            results += await measure_gang(bench, size)
+        rounds = [partial(measure_gang, bench, size) for size in sizes]
         if jobs:
-            results += await measure_fleet(bench, jobs, npus)
-    return results
+            rounds.append(partial(measure_fleet, bench, jobs, npus))
+        for measure in rounds:
+            found = await measure()
+            tell(found, head=not results)
+            results += found
+            keep(results)
 
 
 @asynccontextmanager

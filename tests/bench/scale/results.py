@@ -42,22 +42,28 @@ class Result:
         return sum(n for what, n in self.requests_per_pod.items() if not what.startswith(reads))
 
 
-def report(results: Sequence[Result]) -> None:
-    """Print the table, write ``operator.json`` and ``operator.png``."""
-    OUTPUT.mkdir(exist_ok=True)
-    rows = [asdict(r) | {"ratio": r.ratio, "writes_per_pod": r.writes_per_pod} for r in results]
-    (OUTPUT / "operator.json").write_text(json.dumps(rows, indent=1) + "\n")
-    print(
-        f"{'NPUs':>5} {'measure':<28} {'s':>8} {'floor s':>8} {'ratio':>6}"
-        f" {'writes/pod':>10} {'CPU s':>6} {'peak MB':>8}"
-    )
+def tell(results: Sequence[Result], *, head: bool) -> None:
+    """Print results as rows of a table, below its head if that is wanted."""
+    if head:
+        print(
+            f"{'NPUs':>5} {'measure':<38} {'s':>8} {'floor s':>8} {'ratio':>6}"
+            f" {'writes/pod':>10} {'CPU s':>6} {'peak MB':>8}"
+        )
     for r in results:
         floor = f"{r.floor_seconds:.2f}" if r.floor_seconds else ""
         ratio = f"{r.ratio:.2f}" if r.ratio else ""
         print(
-            f"{r.npus:>5} {r.measure:<28} {r.seconds:>8.2f} {floor:>8} {ratio:>6}"
-            f" {r.writes_per_pod:>10.2f} {r.cpu_seconds:>6.1f} {r.peak_memory_mb:>8.1f}"
+            f"{r.npus:>5} {r.measure:<38} {r.seconds:>8.2f} {floor:>8} {ratio:>6}"
+            f" {r.writes_per_pod:>10.2f} {r.cpu_seconds:>6.1f} {r.peak_memory_mb:>8.1f}",
+            flush=True,
         )
+
+
+def keep(results: Sequence[Result]) -> None:
+    """Write ``operator.json`` and ``operator.png``."""
+    OUTPUT.mkdir(exist_ok=True)
+    rows = [asdict(r) | {"ratio": r.ratio, "writes_per_pod": r.writes_per_pod} for r in results]
+    (OUTPUT / "operator.json").write_text(json.dumps(rows, indent=1) + "\n")
     _plot(results)
 
 
