@@ -38,6 +38,57 @@ def own_graph():
         yield
 
 
+def scope_lines(variables):
+    """Write one line for each scope; blocks that follow each other and are alike share one."""
+    scopes = {}
+    for name, shape, _ in variables:
+        scope, inner = name.split("/", 2)[1:]
+        layer, last = inner.rsplit("/", 1)
+        if layer.startswith("tpu_batch_normalization"):
+            inner = layer if last == "gamma" else None
+        sizes = scopes.setdefault(scope, {})
+        if inner:
+            sizes[inner] = "x".join(map(str, shape))
+    groups = []
+    for scope, sizes in scopes.items():
+        text = " ".join(f"{inner}={size}" for inner, size in sorted(sizes.items()))
+        if groups and groups[-1][1] == text:
+            groups[-1][0].append(scope)
+        else:
+            groups.append(([scope], text))
+    return [
+        (names[0] if len(names) == 1 else "{}..{}".format(names[0], names[-1].split("_")[1]))
+        + f": {text}"
+        for names, text in groups
+    ]
+
+
+@pytest.fixture(scope="session")
+def contract_lines():
+    """Write variables (name, shape, whether trainable) as the files of the contract do."""
+
+    def write(variables):
+        trainable = [shape for _, shape, is_trainable in variables if is_trainable]
+        parameters = sum(int(np.prod(shape)) for shape in trainable)
+        statistics = len(variables) - len(trainable)
+        head = f"{parameters} parameters, {len(trainable)} trainable variables, "
+        return [head + f"{statistics} moving statistics", *scope_lines(variables)]
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def read_contract():
+    """Read the lines of one member's file in the contract."""
+
+    def read(model_name):
+        folder = os.path.join(os.path.dirname(__file__), "..", "contract", "variables")
+        with open(os.path.join(folder, model_name + ".txt")) as file:
+            return file.read().splitlines()
+
+    return read
+
+
 @pytest.fixture
 def encode_image():
     """Encode uint8 pixels [h, w] or [h, w, 3]."""

@@ -1,79 +1,11 @@
-import json
-import os
-
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer import layers
-from efficientnet_trainer.architecture import MODEL_NAMES, architecture
+from efficientnet_trainer.architecture import architecture
 from efficientnet_trainer.loss import cross_entropy
 from efficientnet_trainer.model import build_logits, normalize
 from efficientnet_trainer.optimizer import build_optimizer, build_train_op
-
-CONTRACT = os.path.join(os.path.dirname(__file__), "..", "contract")
-
-MEMBERS = {
-    # name: parameters, trainable variables, moving statistics; b0 .. b8 as published
-    "efficientnet-b0": (5288548, 213, 98),
-    "efficientnet-b1": (7794184, 301, 138),
-    "efficientnet-b2": (9109994, 301, 138),
-    "efficientnet-b3": (12233232, 340, 156),
-    "efficientnet-b4": (19341616, 418, 192),
-    "efficientnet-b5": (30389784, 506, 232),
-    "efficientnet-b6": (43040704, 584, 268),
-    "efficientnet-b7": (66347960, 711, 326),
-    "efficientnet-b8": (87413142, 789, 362),
-    "efficientnet-l2": (480309308, 1134, 520),
-    "efficientnet-lite0": (4652008, 149, 98),
-    "efficientnet-lite1": (5416680, 194, 128),
-    "efficientnet-lite2": (6092072, 194, 128),
-    "efficientnet-lite3": (8197096, 221, 146),
-    "efficientnet-lite4": (13006568, 275, 182),
-    "efficientnet-edgetpu-S": (5439673, 149, 98),
-    "efficientnet-edgetpu-M": (6900777, 194, 128),
-    "efficientnet-edgetpu-L": (10591249, 218, 144),
-}
-
-
-def test_every_member_is_counted():
-    assert set(MEMBERS) == set(MODEL_NAMES)
-
-
-@pytest.mark.parametrize("name, want", MEMBERS.items(), ids=MEMBERS)
-def test_members_have_their_parameters(name, want):
-    member = architecture(name)
-    images = tf.placeholder(tf.float32, [None, member.image_size, member.image_size, 3])
-
-    logits = build_logits(images, member, False, member.num_classes)
-
-    trainable = tf.trainable_variables()
-    parameters = sum(v.shape.num_elements() for v in trainable)
-    statistics = len(tf.global_variables()) - len(trainable)
-    assert (parameters, len(trainable), statistics) == want
-    assert logits.shape.as_list() == [None, member.num_classes]
-    assert all(v.op.name.startswith(name + "/") for v in tf.global_variables())
-
-
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_b0_has_the_variables_of_its_public_checkpoints(data_format):
-    with open(os.path.join(CONTRACT, "variables-efficientnet-b0.json")) as file:
-        golden = json.load(file)
-    images = tf.placeholder(tf.float32, [None, 224, 224, 3])
-
-    build_logits(images, architecture("efficientnet-b0"), True, 1000, data_format)
-
-    found = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
-    assert found == golden
-
-
-def test_fused_blocks_have_no_depthwise_convolution():
-    images = tf.placeholder(tf.float32, [None, 224, 224, 3])
-    build_logits(images, architecture("efficientnet-edgetpu-S"), False, 1001)
-    scope = "efficientnet-edgetpu-S/blocks_1/"
-    found = {v.op.name[len(scope) :]: v.shape.as_list() for v in tf.global_variables(scope)}
-    kernels = {name: shape for name, shape in found.items() if name.endswith("kernel")}
-    assert kernels == {"conv2d/kernel": [3, 3, 24, 192], "conv2d_1/kernel": [1, 1, 192, 32]}
-    assert "tpu_batch_normalization_1/gamma" in found
 
 
 def test_normalize_scales_by_channel():
@@ -83,6 +15,91 @@ def test_normalize_scales_by_channel():
         got = session.run(normalize(tf.constant(pixels, tf.float32), member))
     want = [0.0, (255 - 0.456 * 255) / (0.224 * 255), -0.406 / 0.225]
     np.testing.assert_allclose(got[0, 1, 1], want, atol=1e-5)
+
+
+NORMALIZED = {
+    # name: 127 of each channel after normalisation
+    "efficientnet-b0": [
+        (127 / 255 - m) / s for m, s in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+    ],
+    "efficientnet-lite0": [0.0, 0.0, 0.0],
+    "efficientnet-edgetpu-S": [0.0, 0.0, 0.0],
+}
+
+
+@pytest.mark.parametrize("name, want", NORMALIZED.items(), ids=NORMALIZED)
+def test_each_branch_has_its_own_normalisation(name, want):
+    with tf.Session() as session:
+        grey = normalize(tf.fill([1, 1, 1, 3], 127.0), architecture(name))
+        white = normalize(tf.fill([1, 1, 1, 3], 255.0), architecture(name))
+        got, step = session.run([grey[0, 0, 0], (white - grey)[0, 0, 0]])
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    if not any(want):
+        assert list(step) == [1.0, 1.0, 1.0]
+
+
+def test_swish_in_training_has_the_values_and_the_gradient_of_swish():
+    points = tf.constant(np.linspace(-30.0, 30.0, 601), tf.float32)
+    plain, training = (layers.activation("swish", mode)(points) for mode in (False, True))
+    slopes = [tf.gradients(3.0 * values, points)[0] for values in (plain, training)]
+    with tf.Session() as session:
+        values, gradients = session.run([[plain, training], slopes])
+    np.testing.assert_array_equal(*values)
+    np.testing.assert_allclose(*gradients, atol=1e-6)
+
+
+def test_only_the_graph_of_training_has_a_gradient_of_its_own(small_network):
+    images = tf.placeholder(tf.float32, [None, 32, 32, 3])
+    found = []
+    for is_training in (True, False):
+        with tf.variable_scope("", reuse=not is_training), tf.name_scope(str(is_training)):
+            build_logits(images, small_network().architecture, is_training, 10)
+        operations = tf.get_default_graph().get_operations()
+        found.append(sum(op.type == "IdentityN" for op in operations))
+    assert found[0] > 0
+    assert found[1] == found[0]
+
+
+INITIAL = {
+    # shape of a kernel: standard deviation, by the kernel's area and its last axis
+    "a convolution": ([3, 3, 32, 64], (2 / (9 * 64)) ** 0.5),
+    "a projection": ([1, 1, 192, 320], (2 / 320) ** 0.5),
+    "a depthwise convolution, whose outputs count as one": ([5, 5, 672, 1], (2 / 25) ** 0.5),
+}
+
+
+@pytest.mark.parametrize("shape, stddev", INITIAL.values(), ids=INITIAL)
+def test_kernels_are_drawn_from_a_normal_distribution(shape, stddev):
+    tf.set_random_seed(1)
+    with tf.Session() as session:
+        drawn = session.run(layers.conv_initializer(shape, tf.float32))
+    assert drawn.std() == pytest.approx(stddev, rel=0.03)
+    assert abs(drawn.mean()) < 0.03 * stddev
+    # A truncated one ends at two.
+    assert np.abs(drawn).max() > 3 * stddev
+
+
+def test_the_classifier_is_drawn_evenly_by_its_classes():
+    tf.set_random_seed(1)
+    with tf.Session() as session:
+        drawn = session.run(layers.dense_initializer([1280, 100], tf.float32))
+    assert 0.0999 < drawn.max() <= 0.1
+    assert -0.1 <= drawn.min() < -0.0999
+    assert drawn.std() == pytest.approx(0.2 / 12**0.5, rel=0.01)
+
+
+def test_batch_normalisation_has_the_momentum_it_is_given_and_its_epsilon():
+    pixels = tf.constant([[[[1.0, 5.0]], [[3.0, 5.0]]]])
+    layout = layers.Layout("channels_last")
+    outputs = layers.batch_norm(pixels, True, 0.75, layout, "norm")
+    mean = next(v for v in tf.global_variables() if v.op.name.endswith("moving_mean"))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+        got, moved = session.run([outputs[0, :, 0], mean])
+    np.testing.assert_allclose(moved, [0.25 * 2, 0.25 * 5], rtol=1e-6)
+    np.testing.assert_allclose(got[:, 0], [-1 / 1.001**0.5, 1 / 1.001**0.5], rtol=1e-5)
+    np.testing.assert_allclose(got[:, 1], [0.0, 0.0], atol=1e-5)
 
 
 def run_twice(config, is_training):

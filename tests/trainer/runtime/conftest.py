@@ -16,6 +16,7 @@ import urllib.request
 import pytest
 
 JOB_UID = "6f1c6b1e-2f6e-4f0c-9a51-3d1f0c2b7a10"
+ALLOCATION = "ascend.kubectl.kubernetes.io/ascend-910-configuration"
 
 
 def free_ports(count):
@@ -141,7 +142,11 @@ def publish(pods, ranks_per_pod=1):
         ],
     }
     for pod in pods:
-        pod.write(json.dumps(table).encode(), json.dumps(peers).encode())
+        own = [{"device_id": str(p["rank"])} for p in peers if p["pod"] == pod.name]
+        allocation = json.dumps({"server_id": "127.0.0.1", "devices": own})
+        on_npus = pod.env["ENJ_ACCELERATOR"] != "CPU"
+        annotations = {ALLOCATION: allocation} if on_npus else {}
+        pod.write(json.dumps(table).encode(), json.dumps(peers).encode(), annotations=annotations)
 
 
 def wait_until(condition, timeout, what):

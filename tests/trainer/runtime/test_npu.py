@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from efficientnet_trainer.npu import accepted
+from efficientnet_trainer.npu import accepted, fit_loop
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -50,29 +50,71 @@ def run_rank(tmp_path, flags, **env):
     return done, asked
 
 
-def test_a_rank_trains_and_evaluates_through_npu_bridge(tmp_path, digits):
+COMMON = {
+    "precision_mode": "allow_mix_precision",
+    "hcom_parallel": True,
+    "enable_data_pre_proc": True,
+    "keep_checkpoint_max": 5,
+    "save_summary_steps": 0,
+    "log_step_count_steps": None,
+    "tf_random_seed": None,
+}
+RELEASES = {
+    # options beyond the common ones, options that the release does not have
+    "r1.2.0": (set(), ["hccl_timeout", "modify_mixlist"]),
+    "r1.7.0": ({"hccl_timeout", "modify_mixlist"}, []),
+    "r1.15.0": ({"hccl_timeout", "modify_mixlist"}, []),
+}
+
+
+@pytest.mark.parametrize("release, options", RELEASES.items(), ids=RELEASES)
+def test_a_rank_trains_and_evaluates_by_each_generation(release, options, tmp_path, digits):
+    more, missing = options
     model_dir = tmp_path / "model"
-    flags = [f"--model_dir={model_dir}", "--train_steps=3", "--iterations_per_loop=7"]
-    done, asked = run_rank(tmp_path, [*flags, *digits], RANK_SIZE="4")
+    flags = [f"--model_dir={model_dir}", "--train_steps=6", "--iterations_per_loop=4", *digits]
+    done, asked = run_rank(tmp_path, flags, RANK_SIZE="4", NPU_STAND_IN_RELEASE=release)
     assert done.returncode == 0, done.stdout
     assert "Eval results: " in done.stdout
     training = asked["run_config"][0]
-    assert training == {
-        "iterations_per_loop": 7,
-        "precision_mode": "allow_mix_precision",
-        "hcom_parallel": True,
-        "enable_data_pre_proc": True,
-        # An epoch: 1437 images in batches of 4 times 8.
-        "save_checkpoints_steps": 44,
-        "model_dir": str(model_dir),
-    }
+    assert more == set(training) - set(COMMON) - {
+        "model_dir", "iterations_per_loop", "save_checkpoints_steps"
+    }  # fmt: skip
+    assert {name: training[name] for name in COMMON} == COMMON
+    assert training["model_dir"] == str(model_dir)
+    # Loops of four do not end at step 6.  An epoch is 44 steps of 4 times 8 images.
+    assert (training["iterations_per_loop"], training["save_checkpoints_steps"]) == (3, 45)
+    assert re.findall(r"^step:(\d+)  epoch:", done.stdout, re.MULTILINE) == ["3", "6"]
     assert asked["distributed_optimizer"] == [{"wraps": "RMSPropOptimizer"}]
-    assert asked["loss_scale_optimizer"] == [
-        {"wraps": "NPUDistributedOptimizer", "scale": 1024.0, "is_distributed": True}
-    ]
-    assert asked["allreduce"] == [{"reduction": "sum", "shape": [2]}]
-    assert "this npu_bridge has no ['hccl_timeout', 'modify_mixlist']" in done.stdout
-    assert (model_dir / "model.ckpt-3.index").exists()
+    assert asked["fixed_loss_scale"] == [{"loss_scale": 1024.0}]
+    wrapped = {"wraps": "NPUDistributedOptimizer", "is_distributed": True}
+    assert asked["loss_scale_optimizer"] == [wrapped]
+    # The mean loss within the step, the wish to stop beside it; neither waits for gradients.
+    assert asked["allreduce"] == [{"reduction": "sum", "shape": [1], "fusion": 0}] * 2
+    assert (f"this npu_bridge has no {missing}" in done.stdout) == bool(missing)
+    assert (model_dir / "model.ckpt-6.index").exists()
+
+
+def test_dynamic_loss_scaling_leaves_out_updates_that_overflow(tmp_path, digits):
+    model_dir = tmp_path / "model"
+    flags = ["--mode=train", "--train_steps=4", "--iterations_per_loop=2", "--random_seed=1"]
+    scale = ["--loss_scaling=dynamic", f"--loss_scale={2.0**24}"]
+    done, asked = run_rank(tmp_path, [f"--model_dir={model_dir}", *flags, *scale, *digits])
+    assert done.returncode == 0, done.stdout
+    assert asked["dynamic_loss_scale"] == [{"init": 2.0**24, "incr_every": 1000}]
+    saved = read_variables(tf.train.latest_checkpoint(str(model_dir)))
+    # It shrank by a fifth after each two steps with an overflow, and none of those counted.
+    shrinkings = np.log(saved["loss_scale"] / 2.0**24) / np.log(0.8)
+    assert shrinkings == pytest.approx(round(shrinkings), abs=1e-3)
+    assert shrinkings >= 1
+    assert 4 <= saved["global_step"] <= 5
+    # A run that goes on has the scale where it was.
+    more, _ = run_rank(
+        tmp_path, [f"--model_dir={model_dir}", *flags, *scale, "--train_steps=8", *digits]
+    )
+    assert more.returncode == 0, more.stdout
+    resumed = read_variables(tf.train.latest_checkpoint(str(model_dir)))
+    assert resumed["global_step"] >= 8
+    assert resumed["loss_scale"] <= saved["loss_scale"]
 
 
 def saved_in(folder):
@@ -86,7 +128,7 @@ def read_variables(path):
 
 def test_a_rank_above_0_resumes_from_what_rank_0_saved(tmp_path, digits):
     model_dir = tmp_path / "model"
-    flags = [f"--model_dir={model_dir}", "--mode=train", *digits]
+    flags = [f"--model_dir={model_dir}", "--mode=train", "--iterations_per_loop=1", *digits]
     done, _ = run_rank(tmp_path, [*flags, "--train_steps=3"], RANK_SIZE="2")
     assert done.returncode == 0, done.stdout
     own = model_dir / "tmp_worker_1"
@@ -116,7 +158,7 @@ def test_float32_goes_without_loss_scale(tmp_path, digits):
     done, asked = run_rank(tmp_path, [*flags, "--train_steps=1", *digits])
     assert done.returncode == 0, done.stdout
     assert asked["run_config"][0]["precision_mode"] == "allow_fp32_to_fp16"
-    assert "loss_scale_optimizer" not in asked
+    assert not set(asked) & {"loss_scale_optimizer", "fixed_loss_scale", "dynamic_loss_scale"}
 
 
 def test_an_npu_bridge_that_does_not_load_is_said(tmp_path, digits):
@@ -138,3 +180,72 @@ def test_keywords_that_a_release_does_not_know_are_left_out():
 
     assert accepted(release, {"old": 1, "newer": 2}) == {"old": 1}
     assert accepted(open_release, {"old": 1, "newer": 2}) == {"old": 1, "newer": 2}
+
+
+REFUSALS = """
+import os
+from npu_bridge.estimator.npu.npu_config import NPURunConfig
+from npu_bridge.estimator.npu.npu_estimator import NPUEstimator
+
+def attempt(what, action):
+    try:
+        action()
+    except Exception as error:
+        print(what, type(error).__name__)
+
+def estimate():
+    NPUEstimator(model_fn=lambda features, labels, mode: None, model_dir="m",
+        config=NPURunConfig(model_dir="m"))
+
+estimate()
+attempt("an argument of another release", lambda: NPURunConfig(UNKNOWN=None))
+for name in ("JOB_ID", "RANK_SIZE"):
+    value = os.environ.pop(name)
+    attempt(name, estimate)
+    os.environ[name] = value
+os.environ["TF_CONFIG"] = '{"cluster": {"worker": ["a:1"]}}'
+attempt("TF_CONFIG", lambda: NPURunConfig(model_dir="m"))
+"""
+
+
+@pytest.mark.parametrize(
+    "release, unknown", [("r1.2.0", "modify_mixlist"), ("r1.15.0", "auto_tune_mode")]
+)
+def test_the_stand_in_refuses_what_the_real_one_does(release, unknown, tmp_path):
+    variables = ("JOB_ID", "RANK_SIZE", "RANK_ID", "DEVICE_ID", "ASCEND_DEVICE_ID", "DEVICE_INDEX")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", REFUSALS.replace("UNKNOWN", unknown)],
+        env=dict(
+            os.environ,
+            PYTHONPATH=str(STAND_IN),
+            NPU_STAND_IN_RELEASE=release,
+            NPU_STAND_IN_LOG=str(tmp_path / "log"),
+            **dict.fromkeys(variables, "1"),
+        ),
+        cwd=str(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "an argument of another release TypeError",
+        "JOB_ID AttributeError",
+        "RANK_SIZE AttributeError",
+        "TF_CONFIG ValueError",
+    ]
+
+
+LOOPS = {
+    # wanted, steps that are left, steps a loop
+    "divides": (625, 218750, 625),
+    "fewer steps than a loop": (1251, 40, 40),
+    "the longest divisor from half upwards": (100, 360, 90),
+    "the least overrun where there is no divisor": (10, 13, 7),
+    "nothing left": (100, 0, 1),
+    "step by step": (1, 17, 1),
+}
+
+
+@pytest.mark.parametrize("wanted, steps, loop", LOOPS.values(), ids=LOOPS)
+def test_loops_end_at_the_last_step(wanted, steps, loop):
+    assert fit_loop(wanted, steps) == loop

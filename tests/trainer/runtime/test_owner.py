@@ -5,7 +5,14 @@ import threading
 import time
 
 import pytest
-from efficientnet_trainer.owner import Owner, OwnerLostError, Ownership, claim, find_refusal
+from efficientnet_trainer.owner import (
+    Owner,
+    OwnerLostError,
+    Ownership,
+    claim,
+    find_refusal,
+    watch,
+)
 
 NOW = 1000.0
 ME = Owner("job-a", 2)
@@ -106,3 +113,14 @@ def test_an_unreadable_record_owns_nothing(tmp_path):
 def test_a_run_by_hand_owns_nothing(tmp_path):
     assert claim(str(tmp_path), {}) is None
     assert not (tmp_path / ".owner").exists()
+
+
+def test_a_rank_that_watches_claims_nothing_and_sees_a_later_attempt(tmp_path):
+    env = {"ENJ_JOB_UID": "job-a", "ENJ_ATTEMPT": "1"}
+    watching = watch(str(tmp_path), env)
+    watching.check()
+    assert list(tmp_path.iterdir()) == []
+    Ownership(str(tmp_path), "job-a", 2).renew()
+    with pytest.raises(OwnerLostError, match="attempt 2 of this job took over"):
+        watching.check()
+    assert watch(str(tmp_path), {}) is None

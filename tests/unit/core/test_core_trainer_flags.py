@@ -55,6 +55,7 @@ CHOICES = {
     ],
     "optimizer": [({"optimizer": o}) for o in ("RMSProp", "SGD", "Momentum")],
     "precision": [({"precision": p}) for p in ("Float32", "Mixed")],
+    "loss_scaling": [({"lossScaling": s}) for s in ("Fixed", "Dynamic")],
 }
 
 

@@ -9,7 +9,7 @@ plain estimator for one rank, MultiWorkerMirroredStrategy over TF_CONFIG for sev
 import importlib.util
 import os
 import shutil
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -17,8 +17,9 @@ from efficientnet_trainer.cluster import CPU
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.environment import LOCAL_RANKS
 from efficientnet_trainer.errors import TrainerError
-from efficientnet_trainer.hooks import CheckpointHook, SaveListener
+from efficientnet_trainer.hooks import AgreedStopHook, CheckpointHook, SaveListener, Shared
 from efficientnet_trainer.packed_all_reduce import pack_gradients
+from efficientnet_trainer.stop import StopFlag
 
 ModelFn = Callable[..., Any]
 InputFn = Callable[[], tf.data.Dataset]
@@ -107,6 +108,11 @@ class TensorFlowBackend:
             return tensor
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+    def share(self, loss: tf.Tensor, flag: StopFlag) -> Tuple[tf.Tensor, Any]:
+        """Return the mean of the ranks' losses, and the hook that stops them together."""
+        shared = Shared(loss, self._rank.size, self.sum_over_ranks)
+        return shared.loss, AgreedStopHook(shared, flag)
 
     def _run_config(self, strategy: Optional[Any]) -> Any:
         return tf.estimator.RunConfig(

@@ -135,7 +135,14 @@ class TrainerConfig(BaseModel):
     precision: Optional[Literal["float32", "mixed"]] = Field(
         None, description="Arithmetic (unset: float32 on CPUs, mixed on NPUs)."
     )
-    loss_scale: float = Field(1024.0, gt=0, description="Fixed loss scale of mixed precision.")
+    loss_scaling: Literal["fixed", "dynamic"] = Field(
+        "fixed",
+        description="Loss scale of mixed precision: one factor, or one that doubles every 1000 "
+        "steps without an overflow and shrinks after two with one.",
+    )
+    loss_scale: float = Field(
+        1024.0, ge=1, description="The factor; with dynamic scaling the one to start from."
+    )
     random_seed: Optional[int] = Field(None, ge=0, description="Seed of weights and input order.")
 
     # Checkpoints and what follows

@@ -73,7 +73,7 @@ class _Network:
         self._is_training = is_training
         self._layout = layout
         self._activate: Callable[[tf.Tensor], tf.Tensor] = layers.activation(
-            architecture.activation
+            architecture.activation, is_training
         )
 
     def stem(self, images: tf.Tensor) -> tf.Tensor:

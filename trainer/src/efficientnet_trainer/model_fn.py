@@ -79,14 +79,14 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
     train_op = build_train_op(optimizer, loss, config, step)
     if config.restore_path and run.restores:
         restore.restore_weights(config.restore_path, config.restore_exclude)
-    shared = hooks.Shared(loss, run.rank.size, run.backend.sum_over_ranks)
+    shared_loss, stop = run.backend.share(loss, run.flag)
     with tf.control_dependencies([train_op]):
         step_done = tf.identity(step.read_value(), name="step_done")
     tf.add_to_collection(hooks.STEP_DONE, step_done)
     report = hooks.ReportHook(
         config,
         run.rank.size,
-        {"step": step_done, "loss": shared.loss, "rate": rate},
+        {"step": step_done, "loss": shared_loss, "rate": rate},
         run.reporter,
         config.model_dir if run.rank.is_chief else None,
     )
@@ -94,7 +94,7 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
         tf.estimator.ModeKeys.TRAIN,
         loss=loss,
         train_op=train_op,
-        training_hooks=[hooks.AgreedStopHook(shared, run.flag), report],
+        training_hooks=[stop, report],
         scaffold=_training_scaffold(config),
     )
 

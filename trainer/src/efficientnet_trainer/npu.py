@@ -8,6 +8,7 @@ the import ends in a NameError.
 import importlib
 import inspect
 import json
+import math
 import os
 import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -17,9 +18,17 @@ import tensorflow.compat.v1 as tf
 from efficientnet_trainer import backend
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.hooks import SaveListener
+from efficientnet_trainer.npu_stop import LoopStopHook
 from efficientnet_trainer.resume import resume_from_other
+from efficientnet_trainer.stop import StopFlag
 
 HCCL_TIMEOUT_S = 1800
+UNFUSED = 0
+"""A collective on its own; the default merges it into those of the gradients."""
+LOSS_SCALE_GROWTH_STEPS = 1000
+"""Steps without an overflow after which dynamic scaling doubles the factor."""
+LOSS_SCALE = "loss_scale"
+"""Collection of the factor on the loss, for hooks that report it."""
 MIX_LIST = {"white-list": {"to-add": ["ReduceMean", "ReduceMeanD"]}}
 """Ops that mixed precision keeps in float32 by default and that EfficientNet can lower."""
 
@@ -33,6 +42,7 @@ class Bridge(NamedTuple):
     distributed_optimizer: Any
     loss_scale_optimizer: Any
     fixed_loss_scale: Any
+    dynamic_loss_scale: Any
     all_reduce: Any
 
 
@@ -43,6 +53,7 @@ _PARTS = (
     ("npu_bridge.estimator.npu.npu_optimizer", "NPUDistributedOptimizer"),
     ("npu_bridge.estimator.npu.npu_loss_scale_optimizer", "NPULossScaleOptimizer"),
     ("npu_bridge.estimator.npu.npu_loss_scale_manager", "FixedLossScaleManager"),
+    ("npu_bridge.estimator.npu.npu_loss_scale_manager", "ExponentialUpdateLossScaleManager"),
     ("npu_bridge.hccl.hccl_ops", "allreduce"),
 )
 
@@ -66,6 +77,17 @@ def accepted(function: Callable[..., Any], keywords: Dict[str, Any]) -> Dict[str
     if unknown:
         tf.logging.info("this npu_bridge has no %s of %s", unknown, function.__qualname__)
     return {name: value for name, value in keywords.items() if name in parameters}
+
+
+def fit_loop(wanted: int, steps: int) -> int:
+    """Return how many steps to run at a time, so that the last loop ends at the last step.
+
+    A loop is never cut short: where its length does not divide the steps that are left, the
+    last one runs past them.  Of the lengths from half of ``wanted`` upwards this is the one
+    that runs past them least, and of those the longest.
+    """
+    longest = max(1, min(wanted, steps))
+    return min(range(longest, longest // 2, -1), key=lambda length: -steps % length)
 
 
 class NpuBackend:
@@ -97,7 +119,7 @@ class NpuBackend:
         if not self._rank.is_chief:
             backend.discard_old_checkpoints(self._config, self._rank)
             resume_from_other(self.checkpoint_dir(), self._config.model_dir)
-        estimator = self._build_estimator(model_fn, self._train_options())
+        estimator = self._build_estimator(model_fn, self._train_options(max_steps))
         estimator.train(input_fn, max_steps=max_steps, saving_listeners=[listener])
 
     def evaluate(
@@ -112,7 +134,9 @@ class NpuBackend:
         optimizer = self._bridge.distributed_optimizer(optimizer)
         if self._config.precision == "float32":
             return optimizer
-        manager = self._bridge.fixed_loss_scale(loss_scale=self._config.loss_scale)
+        manager = self._build_loss_scale()
+        tf.add_to_collection(LOSS_SCALE, tf.identity(manager.get_loss_scale()))
+        # All ranks leave out the update in which one of them had an overflow.
         distributed = self._rank.size > 1
         return self._bridge.loss_scale_optimizer(optimizer, manager, is_distributed=distributed)
 
@@ -124,16 +148,42 @@ class NpuBackend:
         """Return the sum of a tensor over all ranks by HCCL."""
         if self._rank.size == 1:
             return tensor
-        return self._bridge.all_reduce(tensor, "sum")
+        return self._bridge.all_reduce(tensor, "sum", fusion=UNFUSED)
 
-    def _train_options(self) -> Dict[str, Any]:
+    def share(self, loss: tf.Tensor, flag: StopFlag) -> Tuple[tf.Tensor, Any]:
+        """Return the mean of the ranks' losses, and the hook that stops them together."""
+        total = self.sum_over_ranks(tf.stack([loss]))
+        return total[0] / self._rank.size, LoopStopHook(flag, self.sum_over_ranks)
+
+    def _build_loss_scale(self) -> Any:
+        if self._config.loss_scaling == "fixed":
+            return self._bridge.fixed_loss_scale(loss_scale=self._config.loss_scale)
+        return self._bridge.dynamic_loss_scale(
+            init_loss_scale=self._config.loss_scale,
+            incr_every_n_steps=LOSS_SCALE_GROWTH_STEPS,
+        )
+
+    def _train_options(self, max_steps: int) -> Dict[str, Any]:
+        wanted = self._config.iterations_per_loop
+        loop = fit_loop(wanted, max_steps - self._newest_step())
+        if loop != wanted:
+            tf.logging.info("%d steps a loop, not %d, to end at step %d", loop, wanted, max_steps)
+        loops_per_save = math.ceil(self._config.checkpoint_steps(self._rank.size) / loop)
         return {
-            "save_summary_steps": self._config.log_steps,
-            "save_checkpoints_steps": self._config.checkpoint_steps(self._rank.size),
-            "iterations_per_loop": self._config.iterations_per_loop,
+            # Hooks of our own write summaries and log lines.  A summary would also be one more
+            # set of fetches, for which an NPU compiles the whole graph again.
+            "save_summary_steps": 0,
+            "log_step_count_steps": None,
+            "save_checkpoints_steps": loops_per_save * loop,
+            "iterations_per_loop": loop,
             "hcom_parallel": True,
             "hccl_timeout": HCCL_TIMEOUT_S,
         }
+
+    def _newest_step(self) -> int:
+        """Return the step that training goes on from, the same on all ranks."""
+        newest = tf.train.latest_checkpoint(self._config.model_dir)
+        return int(tf.train.load_variable(newest, "global_step")) if newest else 0
 
     def _build_estimator(self, model_fn: backend.ModelFn, options: Dict[str, Any]) -> Any:
         mixed = self._config.precision != "float32"

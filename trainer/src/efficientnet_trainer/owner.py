@@ -161,3 +161,16 @@ def claim(model_dir: str, env: Mapping[str, str]) -> Optional[Ownership]:
     ownership.renew()
     ownership.keep_renewing()
     return ownership
+
+
+def watch(model_dir: str, env: Mapping[str, str]) -> Optional[Ownership]:
+    """Return what tells whether another run owns ``model_dir``, and claims nothing itself.
+
+    For the ranks above 0: on NPUs each saves to a folder of its own and reads it again when
+    it starts, so what an old attempt still saves there must not meet the next one.  None for
+    a run by hand.
+    """
+    job_uid = env.get("ENJ_JOB_UID")
+    if not job_uid:
+        return None
+    return Ownership(model_dir, job_uid, int(env.get("ENJ_ATTEMPT", "1")))

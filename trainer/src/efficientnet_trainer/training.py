@@ -102,7 +102,8 @@ class Run:
         job that took over during one would leave this run to train in vain.
         """
         rank = self._run.rank
-        ownership = owner.claim(self._config.model_dir, self._env) if rank.is_chief else None
+        own = owner.claim if rank.is_chief else owner.watch
+        ownership = own(self._config.model_dir, self._env)
         try:
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)
             input_fn = make_input_fn(self._config, True, rank.size, rank.rank)
@@ -114,7 +115,7 @@ class Run:
                     self._evaluate_newest()
             return True
         finally:
-            if ownership is not None:
+            if ownership is not None and rank.is_chief:
                 ownership.release()
 
     def _targets(self, step: int) -> Iterator[int]:

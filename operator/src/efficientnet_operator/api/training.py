@@ -143,9 +143,11 @@ class Training(ApiModel):
     precision: Literal["Float32", "Mixed"] = "Mixed"
     """Mixed computes in float16 where the NPU's own list allows it; CPU pods always use float32.
     """
+    loss_scaling: Literal["Fixed", "Dynamic"] = "Fixed"
+    """Fixed keeps lossScale; Dynamic starts from it, doubles it every 1000 updates without an
+    overflow and takes a fifth off after two with one. An update with an overflow is left out."""
     loss_scale: Annotated[int, Field(ge=1, le=16_777_216)] = 1024
-    """Fixed factor on the loss in Mixed precision, against vanishing gradients; 1 switches it off.
-    """
+    """Factor on the loss in Mixed precision, against vanishing gradients; 1 switches it off."""
     learning_rate: LearningRate = LearningRate()
     """Learning rate over time."""
     augmentation: Augmentation = Augmentation()

@@ -72,6 +72,7 @@ def _recipe_flags(training: Training, accelerator: str) -> dict[str, Flag]:
         "label_smoothing": training.label_smoothing,
         "moving_average_decay": training.moving_average_decay,
         "precision": "float32" if accelerator == "CPU" else training.precision.lower(),
+        "loss_scaling": training.loss_scaling.lower(),
         "loss_scale": training.loss_scale,
         "base_learning_rate": rate.base,
         "lr_scaling": LR_SCALING[rate.scaling],

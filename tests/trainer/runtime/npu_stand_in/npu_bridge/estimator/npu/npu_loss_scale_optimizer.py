@@ -2,7 +2,10 @@
 
 import tensorflow.compat.v1 as tf
 
+from npu_bridge import peers
 from npu_bridge.record import record
+
+LARGEST_FLOAT16 = 65504.0
 
 
 class NPULossScaleOptimizer(tf.train.Optimizer):
@@ -12,19 +15,29 @@ class NPULossScaleOptimizer(tf.train.Optimizer):
         """Take a manager from npu_loss_scale_manager."""
         super().__init__(name="NPULossScale", use_locking=False)
         self._opt = opt
-        self._scale = loss_scale_manager.get_loss_scale()
-        record(
-            "loss_scale_optimizer",
-            wraps=type(opt).__name__,
-            scale=self._scale,
-            is_distributed=is_distributed,
-        )
+        self._manager = loss_scale_manager
+        self._is_distributed = is_distributed
+        record("loss_scale_optimizer", wraps=type(opt).__name__, is_distributed=is_distributed)
 
     def compute_gradients(self, loss, *args, **kwargs):
-        """Return gradients of the unscaled loss."""
-        pairs = self._opt.compute_gradients(loss * self._scale, *args, **kwargs)
-        return [(g if g is None else g / self._scale, v) for g, v in pairs]
+        """Return gradients of the unscaled loss, and note an overflow of the scaled one's."""
+        scale = tf.identity(self._manager.get_loss_scale())
+        pairs = self._opt.compute_gradients(loss * scale, *args, **kwargs)
+        found = [gradient for gradient, _ in pairs if gradient is not None]
+        self._overflows = tf.add_n(
+            [tf.cast(tf.reduce_any(tf.abs(g) > LARGEST_FLOAT16), tf.float32) for g in found]
+        )
+        return [(g if g is None else g / scale, v) for g, v in pairs]
 
-    def apply_gradients(self, *args, **kwargs):
-        """Apply gradients."""
-        return self._opt.apply_gradients(*args, **kwargs)
+    def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+        """Apply gradients, and count the step, unless there was an overflow on any rank."""
+        overflows = self._overflows
+        if self._is_distributed:
+            overflows = peers.sum_over_ranks(overflows, "FloatStatus")
+        finite = tf.equal(overflows, 0.0)
+        update = tf.cond(
+            finite,
+            lambda: self._opt.apply_gradients(grads_and_vars, global_step, name),
+            tf.no_op,
+        )
+        return tf.group(update, self._manager.update_loss_scale(finite))
