@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from efficientnet_operator.core.accounting import OTHER_REASON
+from efficientnet_operator.core.failure import KNOWN_REASONS
+
 # A second series for each counter and histogram, which nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -133,3 +136,9 @@ JOBS_LEFT_OUT = Gauge(
     f"{PREFIX}_jobs_left_out",
     "Jobs without metrics of their own (job_...), because there are more than --job-series.",
 )
+
+# A counter that first appears as 1 shows no increase: whoever asks for one never saw the 0.
+for _reason in sorted(KNOWN_REASONS | {OTHER_REASON}):
+    RESTARTS.labels(_reason)
+for _kind in ("api", "invalid", "internal"):
+    RECONCILE_ERRORS.labels(_kind)
