@@ -77,10 +77,12 @@ fmt: setup-python ## format the code
 	$(RUFF) check --fix operator tools tests trainer
 	$(RUFF) format operator tools tests trainer
 
-generate: setup ## write the CRD, the references and deploy/ anew
+generate: setup ## write the CRD, the references, the chart's page and deploy/ anew
 	$(PYTHON) -m efficientnet_operator.api.generate --crd deploy/crd \
 		--crd charts/efficientnet-operator/files --reference docs/reference
 	$(PYTHON) -m efficientnet_operator.documenting --reference docs/reference
+	$$(tools/binaries.sh path helm-docs) --chart-search-root charts --sort-values-order file \
+		--log-level warning
 	tools/manifests.sh
 
 verify: generate ## generate, then fail on a difference

@@ -20,6 +20,7 @@ CONTAINERD=2.4.2
 KWOK=0.8.0
 HELM=4.3.1
 KUBECONFORM=0.8.0
+HELM_DOCS=1.14.2
 
 # component  version  minutes-cold  how  packages
 components() {
@@ -30,6 +31,7 @@ containerd $CONTAINERD 1 install github.com/containerd/containerd/v2/cmd/contain
 kwok $KWOK 1 install sigs.k8s.io/kwok/cmd/kwok
 helm $HELM 2 install helm.sh/helm/v4/cmd/helm
 kubeconform $KUBECONFORM 1 install github.com/yannh/kubeconform/cmd/kubeconform
+helm-docs $HELM_DOCS 1 install github.com/norwoodj/helm-docs/cmd/helm-docs
 LIST
 }
 

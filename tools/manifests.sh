@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Write deploy/rbac and deploy/operator from the chart: one source for helm and for kubectl.
+# Write deploy/{rbac,operator,monitoring} from the chart: one source for helm and for kubectl.
 #
-# Usage: tools/manifests.sh [DIR]     DIR/{rbac,operator}; default: deploy of this repository
+# Usage: tools/manifests.sh [DIR]     DIR/{rbac,operator,monitoring}; default: this repository's deploy
 #
 # `make verify` runs it and fails on a difference. What is written by hand
 # there (the namespace, kustomization.yaml) stays as it is.
@@ -11,6 +11,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 chart=$here/../charts/efficientnet-operator
 out=${1:-$here/../deploy}
 helm=$("$here/binaries.sh" path helm)
+# Here no cluster says whether it has the Prometheus Operator; deploy/monitoring is for those that do.
+options=(--namespace efficientnet-system --set serviceMonitor.enabled=true,podMonitor.enabled=true)
 [ -x "$helm" ] || { echo "manifests: helm is not built; run tools/binaries.sh build helm" >&2; exit 1; }
 
 # render FILE TEMPLATE...
@@ -21,7 +23,7 @@ render() {
   {
     echo "# Generated from charts/efficientnet-operator by \`make verify\`; do not edit."
     # kubectl manages these: what says that helm does would mislead both.
-    "$helm" template efficientnet-operator "$chart" --namespace efficientnet-system "${shown[@]}" |
+    "$helm" template efficientnet-operator "$chart" "${options[@]}" "${shown[@]}" |
       sed -e '/^ *app\.kubernetes\.io\/managed-by: Helm$/d' -e '/^ *helm\.sh\/chart:/d' \
           -e '/^# Source: /d' -e '/^$/d'
   } >"$file.new"
@@ -35,4 +37,6 @@ render rbac/chip-health.yaml chip-health
 render rbac/lease.yaml lease
 render rbac/user-roles.yaml user-roles
 render operator/deployment.yaml deployment
+render operator/pod-disruption-budget.yaml pod-disruption-budget
 render operator/service.yaml service
+render monitoring/monitors.yaml monitors

@@ -1,8 +1,10 @@
 """Fixtures of the deployment tests: helm, and an API server that judges what it renders.
 
 - ``helm``: `helm("lint", ...)`; `helm.render("--set", "a=b")`: the objects by kind and name.
+- ``helm_docs``: helm-docs, which makes the chart's page.
 - ``api``: a real API server of the session, with the CRD installed.
-- ``kubeconform``: kubeconform with the schemas of that server, in strict form.
+- ``kubeconform``: kubeconform with the schemas of that server and of the Prometheus Operator,
+  in strict form.
 """
 
 import json
@@ -22,6 +24,7 @@ from localcluster.errors import ClusterError
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/efficientnet-operator"
 JOBS_PATH = "/apis/efficientnet.dev/v1alpha1/namespaces/default/efficientnetjobs"
+PROMETHEUS_CRDS = Path(__file__).parent / "crds/prometheus-operator.yaml"
 JOB_DEFINITION = "dev.efficientnet.v1alpha1.EfficientNetJob"
 
 Objects = dict[tuple[str, str], dict[str, Any]]
@@ -58,13 +61,14 @@ class Helm:
 
 
 def index(text: str) -> Objects:
-    """Return the objects of a YAML stream by kind and name, or namespace/name of a Role."""
+    """Return the objects of a YAML stream by kind and name, some by namespace/name."""
     objects: Objects = {}
     for document in yaml.safe_load_all(text):
         if document is None:
             continue
         name = document["metadata"]["name"]
-        if document["kind"] in {"Role", "RoleBinding"}:
+        # Of these there may be one in each of several namespaces.
+        if document["kind"] in {"Role", "RoleBinding", "NetworkPolicy"}:
             name = f"{document['metadata']['namespace']}/{name}"
         key = (document["kind"], name)
         assert key not in objects, f"{key} is rendered twice"
@@ -75,6 +79,11 @@ def index(text: str) -> Objects:
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     return Helm(find_binary("helm"), tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def helm_docs() -> str:
+    return find_binary("helm-docs")
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +107,7 @@ def kubeconform(api: ControlPlane, tmp_path_factory: pytest.TempPathFactory):
     """Return a function that returns kubeconform's verdict on each object of a YAML text."""
     folder = tmp_path_factory.mktemp("schemas")
     write_schemas(wait_for_openapi(api), folder)
+    write_crd_schemas(yaml.safe_load(PROMETHEUS_CRDS.read_text())["items"], folder)
     location = str(folder / "{{.Group}}-{{.ResourceAPIVersion}}-{{.ResourceKind}}.json")
     command = [find_binary("kubeconform"), "-strict", "-output", "json", "-verbose"]
 
@@ -153,6 +163,18 @@ def write_schemas(document: dict[str, Any], folder: Path) -> None:
             # kubeconform takes what stands before the slash for the group: v1 of the core.
             group = kind["group"] or kind["version"]
             file = f"{group}-{kind['version']}-{kind['kind'].lower()}.json"
+            (folder / file).write_text(json.dumps(schema))
+
+
+def write_crd_schemas(crds: list[dict[str, Any]], folder: Path) -> None:
+    """Write a JSON schema for each kind of CRDs that the server does not have."""
+    for crd in crds:
+        spec = crd["spec"]
+        for version in spec["versions"]:
+            schema = to_strict(version["schema"]["openAPIV3Schema"])
+            for name in ("apiVersion", "kind", "metadata"):
+                schema["properties"][name] = {}
+            file = f"{spec['group']}-{version['name']}-{spec['names']['kind'].lower()}.json"
             (folder / file).write_text(json.dumps(schema))
 
 

@@ -1,6 +1,7 @@
 """What the chart renders, over its values; test_chart_install.py installs it for real."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,22 +17,14 @@ PEOPLE = {("ClusterRole", f"{FULL}-view"), ("ClusterRole", f"{FULL}-edit")}
 EVERYWHERE = {("ClusterRole", FULL), ("ClusterRoleBinding", FULL)}
 ACCOUNT = {("ServiceAccount", FULL)}
 RUNNING = {("Deployment", FULL), ("Service", FULL)}
+BUDGET = {("PodDisruptionBudget", FULL)}
+HELM_TEST = {("Pod", f"{FULL}-test")}
 LEASE = {(kind, f"enj-system/{FULL}-lease") for kind in ("Role", "RoleBinding")}
-ALL = {CRD} | LEASE | NODES | CHIPS | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING
+ALL = {CRD} | LEASE | NODES | CHIPS | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING | BUDGET | HELM_TEST
+POLICIES = {("NetworkPolicy", f"{ns}/{FULL}-trainers") for ns in "ab"}
+POLICIES |= {("NetworkPolicy", f"enj-system/{FULL}")}
 IN_TWO = {(kind, f"{ns}/{FULL}") for kind in ("Role", "RoleBinding") for ns in ("a", "b")}
 EXISTING = ("--set", "serviceAccount.create=false,serviceAccount.name=mine")
-ALL_POD_VALUES = (
-    "--set-json",
-    'tolerations=[{"operator":"Exists"}]',
-    "--set-json",
-    'affinity={"nodeAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[]}}',
-    "--set",
-    "nodeSelector.a=b,podLabels.c=d,podAnnotations.e=f,priorityClassName=high",
-    "--set",
-    "imagePullSecrets={one,two}",
-    "--set",
-    "serviceAccount.annotations.g=h,resources.limits.cpu=1",
-)
 
 RENDERED = {
     "by default everything": ((), ALL),
@@ -41,11 +34,16 @@ RENDERED = {
     "without roles for people": (("--set", "userRoles.enabled=false"), ALL - PEOPLE),
     "with Kueue": (("--set", "kueue.enabled=true"), ALL | FLAVORS),
     "with an account that exists": (EXISTING, ALL - ACCOUNT),
+    "one replica has no budget": (("--set", "replicas=1"), ALL - BUDGET),
+    "without a budget": (("--set", "podDisruptionBudget.enabled=false"), ALL - BUDGET),
+    "a policy for the trainers of each namespace": (
+        ("--set", "networkPolicy.enabled=true,networkPolicy.jobNamespaces={a,b}"),
+        ALL | POLICIES,
+    ),
     "two namespaces get a Role each": (
         ("--set", "watchNamespaces={a,b}"),
         (ALL - EVERYWHERE) | IN_TWO,
     ),
-    "all that a pod can be given": (ALL_POD_VALUES, ALL),
 }
 
 
@@ -88,6 +86,42 @@ REFUSED = {
     "a digest that is a tag": ("image.digest=v1", "'/image/digest': 'v1' does not match"),
     "a log of another form": ("logFormat=xml", "value must be one of"),
     "no interval": ("progressIntervalSeconds=0", "minimum: got 0, want 1"),
+    "a pull secret as an object": (
+        "imagePullSecrets[0].name=x",
+        "'/imagePullSecrets/0': got object, want string",
+    ),
+    "a repository with a tag": (
+        "image.repository=r.example:5000/op:dev",
+        'image.repository is "r.example:5000/op:dev", which names a tag or a digest; put',
+    ),
+    "a label of the chart's own": (
+        "podLabels.app\\.kubernetes\\.io/name=x",
+        "podLabels sets app.kubernetes.io/name, a label that the chart sets itself; choose",
+    ),
+    "a flag that a value sets": (
+        "extraArgs={--namespace=a}",
+        "extraArgs has --namespace, which the chart sets itself; set watchNamespaces instead",
+    ),
+    "a flag that the chart needs": (
+        "extraArgs={--port=1}",
+        "extraArgs has --port, which the chart sets itself; leave it out",
+    ),
+    "a variable without a name": (
+        "extraEnv[0].value=x",
+        "'/extraEnv/0': missing property 'name'",
+    ),
+    "policies for nobody knows where": (
+        "networkPolicy.enabled=true",
+        "networkPolicy.enabled is true, but policies belong to namespaces and the operator looks",
+    ),
+    "a word for a monitor": (
+        "serviceMonitor.enabled=maybe",
+        "'/serviceMonitor/enabled': value must be one of true, false, 'auto'",
+    ),
+    "an interval without a unit": (
+        "podMonitor.interval=30 seconds",
+        "'/podMonitor/interval': '30 seconds' does not match",
+    ),
     "no account at all": (
         "serviceAccount.create=false",
         "serviceAccount.create is false and serviceAccount.name is empty; name an existing",
@@ -100,105 +134,6 @@ def test_a_wrong_value_is_refused_by_name(helm, value, words):
     done = helm.run("template", "x", str(CHART), "--set", value)
     assert done.returncode != 0
     assert words in done.stderr
-
-
-IMAGES = {
-    "the chart's own version": ((), "efficientnet-operator:0.1.0"),
-    "repository and tag": (
-        ("--set", "image.repository=r.example:5000/op,image.tag=dev"),
-        "r.example:5000/op:dev",
-    ),
-    "a digest wins": (
-        ("--set", f"image.tag=dev,image.digest=sha256:{'0' * 64}"),
-        f"efficientnet-operator@sha256:{'0' * 64}",
-    ),
-}
-
-
-@pytest.mark.parametrize("options, want", IMAGES.values(), ids=IMAGES)
-def test_the_image_is_named(helm, options, want):
-    assert container(helm.render(*options))["image"] == want
-
-
-ARGS = [
-    "run",
-    "--port=8080",
-    "--log-format=json",
-    "--job-series=500",
-    f"--lease=enj-system/{FULL}",
-    "--progress-interval=5",
-]
-COMMANDS = {
-    "by default all namespaces": ((), ARGS),
-    "each watched namespace": (
-        ("--set", "watchNamespaces={a,b}"),
-        [*ARGS, "--namespace=a", "--namespace=b"],
-    ),
-    "without chip health": (
-        ("--set", "chipHealth.enabled=false"),
-        [*ARGS, "--no-chip-health"],
-    ),
-    "another interval": (
-        ("--set", "progressIntervalSeconds=30"),
-        [*ARGS[:-1], "--progress-interval=30"],
-    ),
-    "some jobs only": (
-        ("--set-string", "selector=team in (vision\\,speech)"),
-        [*ARGS, "--selector=team in (vision,speech)"],
-    ),
-    "another log, fewer series": (
-        ("--set", "logFormat=text,jobSeries=0"),
-        [*ARGS[:2], "--log-format=text", "--job-series=0", *ARGS[4:]],
-    ),
-}
-
-
-@pytest.mark.parametrize("options, want", COMMANDS.values(), ids=COMMANDS)
-def test_values_reach_the_command_line(helm, options, want):
-    assert container(helm.render(*options))["args"] == want
-
-
-def container(objects):
-    return objects["Deployment", FULL]["spec"]["template"]["spec"]["containers"][0]
-
-
-def test_all_that_a_pod_can_be_given_arrives(helm):
-    objects = helm.render(*ALL_POD_VALUES)
-    template = objects["Deployment", FULL]["spec"]["template"]
-    pod = template["spec"]
-    assert template["metadata"]["labels"]["c"] == "d"
-    assert template["metadata"]["annotations"] == {"e": "f"}
-    assert pod["nodeSelector"] == {"a": "b"}
-    assert pod["tolerations"] == [{"operator": "Exists"}]
-    assert "nodeAffinity" in pod["affinity"]
-    assert pod["priorityClassName"] == "high"
-    assert pod["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
-    assert pod["containers"][0]["resources"]["limits"] == {"cpu": 1, "memory": "256Mi"}
-    assert objects["ServiceAccount", FULL]["metadata"]["annotations"] == {"g": "h"}
-
-
-def test_replicas_share_a_lease_beside_them(helm):
-    spec = helm.render("--set", "replicas=3")["Deployment", FULL]["spec"]
-    assert spec["replicas"] == 3
-    (container,) = spec["template"]["spec"]["containers"]
-    assert f"--lease=enj-system/{FULL}" in container["args"]
-
-
-def test_the_service_and_the_probes_find_the_operator(helm):
-    objects = helm.render()
-    template = objects["Deployment", FULL]["spec"]["template"]
-    selector = objects["Service", FULL]["spec"]["selector"]
-    assert selector.items() <= template["metadata"]["labels"].items()
-    assert objects["Deployment", FULL]["spec"]["selector"]["matchLabels"] == selector
-    (port,) = container(objects)["ports"]
-    assert port == {"name": "http", "containerPort": 8080}
-    probes = [container(objects)[f"{kind}Probe"]["httpGet"] for kind in ("liveness", "readiness")]
-    assert probes == [
-        {"path": "/healthz", "port": "http"},
-        {"path": "/readyz", "port": "http"},
-    ]
-    (service_port,) = objects["Service", FULL]["spec"]["ports"]
-    assert (service_port["port"], service_port["targetPort"]) == (8080, "http")
 
 
 NAMES = {
@@ -218,6 +153,17 @@ def test_objects_are_named_after_the_release(helm, release, options, want):
     assert objects["Deployment", want]["spec"]["template"]["spec"]["serviceAccountName"] == want
 
 
+def test_every_object_bears_the_common_labels_and_annotations(helm):
+    objects = helm.render("--set", "commonLabels.team=vision,commonAnnotations.mail=a@b")
+    for key, document in objects.items():
+        metadata = document["metadata"]
+        assert metadata["labels"]["team"] == "vision", key
+        assert metadata["annotations"]["mail"] == "a@b", key
+    template = objects["Deployment", FULL]["spec"]["template"]["metadata"]
+    assert (template["labels"]["team"], template["annotations"]["mail"]) == ("vision", "a@b")
+    assert "team" not in objects["Service", FULL]["spec"]["selector"]
+
+
 def test_the_crd_is_the_generated_one_and_stays(helm):
     rendered = helm.render()[CRD]
     generated = yaml.safe_load((CHART / "files/efficientnetjobs.yaml").read_text())
@@ -226,14 +172,19 @@ def test_the_crd_is_the_generated_one_and_stays(helm):
     assert rendered["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
+def test_the_page_is_made_of_the_comments_in_the_values(helm_docs):
+    options = ("--sort-values-order", "file", "--dry-run")
+    command = [helm_docs, "--chart-search-root", CHART, *options]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+    stored = (CHART / "README.md").read_text()
+    assert done.stdout.strip() == stored.strip(), "run `make generate` and commit what it writes"
+
+
 def test_every_value_is_documented_and_has_a_type():
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = yaml.safe_load((CHART / "values.schema.json").read_text())
     table = (CHART / "README.md").read_text().partition("## Values")[2].partition("\n## ")[0]
-    documented = set(re.findall(r"^\| `([A-Za-z.]+)` \|", table, re.MULTILINE))
-    typed = set(leaves(schema["properties"])) - {"global"}
-    assert documented == typed
-    assert {name.split(".")[0] for name in typed} == set(values)
+    documented = set(re.findall(r"^\| `([A-Za-z.]+)` \| .+ \| .{10,} \|$", table, re.MULTILINE))
+    assert documented == set(leaves(schema["properties"])) - {"global"}
 
 
 def leaves(properties, prefix=""):

@@ -13,6 +13,7 @@ import yaml
 
 CHART = Path(__file__).parents[2] / "charts/efficientnet-operator"
 CRD = "efficientnetjobs.efficientnet.dev"
+PROMETHEUS_CRDS = Path(__file__).parent / "crds/prometheus-operator.yaml"
 JOB = {
     "apiVersion": "efficientnet.dev/v1alpha1",
     "kind": "EfficientNetJob",
@@ -110,6 +111,12 @@ def test_upgrade_brings_the_crd_up_to_date_and_uninstall_keeps_it(
     # watchNamespaces is back to all: no Role of the old values is left.
     assert control_plane.kubectl.get("role,rolebinding", "-n", "team-a")["items"] == []
 
+    # A rollback takes the CRD back too, and touches no job.
+    helm_there("rollback", "efficientnet-operator", "1", *namespace)
+    assert control_plane.kubectl.get("crd", CRD)["spec"]["versions"][0] == before
+    assert len(control_plane.kubectl.get("role", "-n", "team-a")["items"]) == 1
+    assert control_plane.kubectl.get("enj", "-n", "team-a", "kept")["spec"]["npus"] == 1
+
     helm_there("uninstall", "efficientnet-operator", *namespace)
     left = control_plane.kubectl.get("deployment,service,serviceaccount", *namespace)["items"]
     assert left == []
@@ -127,3 +134,40 @@ def test_upgrade_brings_the_crd_up_to_date_and_uninstall_keeps_it(
 def export_fields(version):
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return spec["properties"]["export"]["properties"]
+
+
+EVERYTHING = """
+crd: {enabled: false}
+watchNamespaces: [team-a, team-b]
+kueue: {enabled: true}
+networkPolicy:
+  enabled: true
+  trainerEgress: [{to: [{ipBlock: {cidr: 10.9.0.0/16}}], ports: [{port: 443}]}]
+extraArgs: [--verbose]
+extraEnv: [{name: A, value: b}]
+extraEnvFrom: [{configMapRef: {name: c, optional: true}}]
+extraVolumes: [{name: ca, configMap: {name: ca}}]
+extraVolumeMounts: [{name: ca, mountPath: /ca}]
+extraContainers: [{name: beside, image: beside}]
+commonLabels: {team: vision}
+commonAnnotations: {mail: a@b}
+"""
+
+
+def test_all_that_can_be_switched_on_is_taken(helm_there, control_plane, tmp_path):
+    """And of `auto` the cluster decides: its API serves the kinds of the Prometheus Operator."""
+    control_plane.kubectl("apply", "-f", str(PROMETHEUS_CRDS))
+    crds = yaml.safe_load(PROMETHEUS_CRDS.read_text())["items"]
+    for crd in crds:
+        name = f"crd/{crd['metadata']['name']}"
+        control_plane.kubectl("wait", name, "--for=condition=Established", "--timeout=30s")
+    (tmp_path / "values.yaml").write_text(EVERYTHING)
+    namespace = ("--namespace", "enj-all", "--create-namespace")
+    helm_there("install", "all", str(CHART), *namespace, "-f", str(tmp_path / "values.yaml"))
+    kinds = [crd["spec"]["names"]["plural"] for crd in crds]
+    found = control_plane.kubectl.get(",".join(kinds), "-n", "enj-all")["items"]
+    assert {o["kind"] for o in found} == {crd["spec"]["names"]["kind"] for crd in crds}
+    for watched in ("team-a", "team-b"):
+        (policy,) = control_plane.kubectl.get("networkpolicy", "-n", watched)["items"]
+        assert policy["metadata"]["name"] == "all-efficientnet-operator-trainers"
+    helm_there("uninstall", "all", "--namespace", "enj-all")

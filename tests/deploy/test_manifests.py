@@ -17,7 +17,7 @@ DEPLOY = ROOT / "deploy"
 CRD_COPY = ROOT / "charts/efficientnet-operator/files/efficientnetjobs.yaml"
 EXAMPLES = {path.stem: path.read_text() for path in (DEPLOY / "examples").glob("*.yaml")}
 JOBS = {name: text for name, text in EXAMPLES.items() if "kind: EfficientNetJob" in text}
-BY_HAND = {"operator/namespace.yaml"}
+BY_HAND = {"operator/namespace.yaml", "monitoring/kustomization.yaml"}
 
 
 def test_the_charts_crd_is_the_one_of_the_models():
@@ -34,25 +34,30 @@ def test_the_manifests_are_what_the_chart_renders(tmp_path):
 def read_folders(root):
     return {
         path.relative_to(root).as_posix(): path.read_text()
-        for folder in ("rbac", "operator")
+        for folder in ("rbac", "operator", "monitoring")
         for path in (root / folder).glob("*")
     }
 
 
-def kustomize(api):
-    return api.kubectl("kustomize", str(DEPLOY))
+def kustomize(api, folder=DEPLOY):
+    return api.kubectl("kustomize", str(folder))
 
 
 def test_kustomize_builds_what_the_chart_installs(api, helm):
     built = list(yaml.safe_load_all(kustomize(api)))
     named = {(o["kind"], o["metadata"]["name"]) for o in built}
-    rendered = {(kind, name.rpartition("/")[2]) for kind, name in helm.render()}
+    rendered = {
+        (kind, name.rpartition("/")[2])
+        for (kind, name), document in helm.render().items()
+        if "helm.sh/hook" not in document["metadata"].get("annotations", {})
+    }
     assert named == {*rendered, ("Namespace", "efficientnet-system")}
     assert not any("helm" in str(o["metadata"]).lower() for o in built)
 
 
 def test_every_manifest_has_the_form_that_the_server_publishes(api, kubeconform):
-    assert kubeconform(kustomize(api)) == ["Valid"] * 15
+    assert kubeconform(kustomize(api)) == ["Valid"] * 16
+    assert kubeconform(kustomize(api, DEPLOY / "monitoring")) == ["Valid"] * 2
 
 
 def test_kubectl_installs_it_without_a_word_of_warning(api):

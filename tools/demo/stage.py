@@ -62,6 +62,8 @@ def install_operator(cluster: Cluster, archives: list[str]) -> None:
         "image.tag": "dev",
         "image.pullPolicy": "Never",
         "progressIntervalSeconds": "2",
+        # On one machine a second one would cost a start and save nothing.
+        "replicas": "1",
         # The tag stays the same, so this alone tells a changed image from the old one.
         "podAnnotations.demo/image": image_hash,
     }

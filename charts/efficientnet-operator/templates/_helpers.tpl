@@ -19,6 +19,26 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Metadata of an object: root, name; where it has them namespace, labels and annotations. */}}
+{{- define "efficientnet-operator.metadata" -}}
+name: {{ .name }}
+{{- with .namespace }}
+namespace: {{ . }}
+{{- end }}
+labels:
+  {{- include "efficientnet-operator.labels" .root | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "efficientnet-operator.serviceAccountName" -}}
@@ -43,4 +63,26 @@ subjects:
   - kind: ServiceAccount
     name: {{ include "efficientnet-operator.serviceAccountName" . }}
     namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* "true" where a value that may be `auto` asks for a kind of the Prometheus Operator. */}}
+{{- define "efficientnet-operator.wants" -}}
+{{- if kindIs "bool" .enabled -}}
+{{- if .enabled }}true{{ end -}}
+{{- else if .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) -}}
+true
+{{- end -}}
+{{- end }}
+
+{{/* Selects every trainer, whatever its job. */}}
+{{- define "efficientnet-operator.trainers" -}}
+matchExpressions:
+  - key: efficientnet.dev/job-name
+    operator: Exists
+{{- end }}
+
+{{/* Of the pod of `helm test`; not the selector's, or the Service would send requests to it. */}}
+{{- define "efficientnet-operator.testLabels" -}}
+app.kubernetes.io/name: {{ include "efficientnet-operator.name" . | trunc 58 }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
