@@ -15,8 +15,8 @@ exec >&2 # standard output belongs to what make does next, as in $(make kubeconf
 
 GO_VERSION=1.26.6
 PACKAGES=(buildah runc containernetworking-plugins nftables iptables iproute2 util-linux
-  debootstrap git gcc libc6-dev)
-COMMANDS=(buildah runc nft iptables ip unshare debootstrap git gcc)
+  debootstrap git gcc libc6-dev prometheus)
+COMMANDS=(buildah runc nft iptables ip unshare debootstrap git gcc promtool)
 
 say() { echo "setup: $*" >&2; }
 fail() { echo "setup: $*" >&2; exit 1; }
@@ -42,9 +42,14 @@ install_packages() {
   command -v apt-get >/dev/null ||
     fail "missing: ${missing[*]}; no apt-get here: install them by your distribution's means"
   say "installing packages for ${missing[*]} (about 1 min)"
+  local daemon=
+  # Debian starts what it installs, at each boot too; of Prometheus only the programs are wanted.
+  if [[ " ${missing[*]} " = *" promtool "* && -d /run/systemd/system ]]; then daemon=prometheus; fi
+  [ -z "$daemon" ] || systemctl mask --quiet --runtime "$daemon"
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     "${PACKAGES[@]}" >/dev/null
+  [ -z "$daemon" ] || { systemctl unmask --quiet --runtime "$daemon"; systemctl disable --quiet "$daemon"; }
 }
 
 # uv and, where the machine has none that is new enough, Go: from PyPI, into a folder of ours.

@@ -1,0 +1,1 @@
+"""A real Prometheus on loopback, and what operator, trainers and NPU exporter would tell it."""
