@@ -11,6 +11,8 @@ RUFF := operator/.venv/bin/ruff
 TRAINER_PYTEST := trainer/.venv/bin/pytest --rootdir . -c trainer/pyproject.toml
 BENCH := PYTHONPATH=tools uv run --locked --project operator --group bench python
 MUTATION := PYTHONPATH=tools uv run --locked --project operator --group mutation python -m mutation
+DASHBOARDS := PYTHONPATH=tools uv run --quiet --locked --isolated --project operator \
+	--only-group dashboards python -m dashboards
 CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 
 .DEFAULT_GOAL := help
@@ -77,10 +79,11 @@ fmt: setup-python ## format the code
 	$(RUFF) check --fix operator tools tests trainer
 	$(RUFF) format operator tools tests trainer
 
-generate: setup ## write the CRD, the references, the chart's page and deploy/ anew
+generate: setup ## write the CRD, references, dashboards, the chart's page and deploy/
 	$(PYTHON) -m efficientnet_operator.api.generate --crd deploy/crd \
 		--crd charts/efficientnet-operator/files --reference docs/reference
 	$(PYTHON) -m efficientnet_operator.documenting --reference docs/reference
+	$(DASHBOARDS) charts/efficientnet-operator/files/dashboards
 	$$(tools/binaries.sh path helm-docs) --chart-search-root charts --sort-values-order file \
 		--log-level warning
 	tools/manifests.sh

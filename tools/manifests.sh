@@ -12,7 +12,7 @@ chart=$here/../charts/efficientnet-operator
 out=${1:-$here/../deploy}
 helm=$("$here/binaries.sh" path helm)
 # Here no cluster says whether it has the Prometheus Operator; deploy/monitoring is for those that do.
-options=(--namespace efficientnet-system --set serviceMonitor.enabled=true,podMonitor.enabled=true,prometheusRule.enabled=true)
+options=(--namespace efficientnet-system --set serviceMonitor.enabled=true,podMonitor.enabled=true,prometheusRule.enabled=true,dashboards.enabled=true)
 [ -x "$helm" ] || { echo "manifests: helm is not built; run tools/binaries.sh build helm" >&2; exit 1; }
 
 # render FILE TEMPLATE...
@@ -41,3 +41,4 @@ render operator/pod-disruption-budget.yaml pod-disruption-budget
 render operator/service.yaml service
 render monitoring/monitors.yaml monitors
 render monitoring/alerts.yaml prometheus-rule
+render monitoring/dashboards.yaml dashboards
