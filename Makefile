@@ -81,6 +81,7 @@ generate: setup ## write the CRD, the references and deploy/ anew
 	$(PYTHON) -m efficientnet_operator.api.generate --crd deploy/crd \
 		--crd charts/efficientnet-operator/files --reference docs/reference
 	$(PYTHON) -m efficientnet_operator.documenting --reference docs/reference
+	$(PYTHON) -m efficientnet_operator.enj.documenting --reference docs/reference
 	tools/manifests.sh
 
 verify: generate ## generate, then fail on a difference
