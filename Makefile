@@ -86,6 +86,7 @@ generate: setup ## write the CRD, references, dashboards, the chart's page and d
 	$(DASHBOARDS) charts/efficientnet-operator/files/dashboards
 	$$(tools/binaries.sh path helm-docs) --chart-search-root charts --sort-values-order file \
 		--log-level warning
+	$(PYTHON) -m efficientnet_operator.enj.documenting --reference docs/reference
 	tools/manifests.sh
 
 verify: generate ## generate, then fail on a difference

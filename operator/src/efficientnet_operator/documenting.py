@@ -6,14 +6,13 @@ Usage: python -m efficientnet_operator.documenting --reference DIR
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from efficientnet_operator.kube import metrics
+from efficientnet_operator.pages import write_page
 
 PAGE = "metrics.md"
 HEAD = """\
@@ -60,12 +59,7 @@ def _row(metric: Metric) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page into the folder that the arguments name."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--reference", type=Path, required=True, metavar="DIR")
-    path: Path = parser.parse_args(arguments).reference / PAGE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(build_reference(), encoding="utf-8")
-    print(path)
+    write_page(PAGE, build_reference, __doc__, arguments)
 
 
 if __name__ == "__main__":

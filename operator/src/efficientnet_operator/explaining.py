@@ -14,7 +14,7 @@ import yaml
 
 from efficientnet_operator.api.parsing import parse_job
 from efficientnet_operator.api.spec import EfficientNetJob, Metadata
-from efficientnet_operator.api.validation import validate
+from efficientnet_operator.api.validation import describe_faults
 from efficientnet_operator.core.gang.group_view import let_in
 from efficientnet_operator.core.reconcile import reconcile
 from efficientnet_operator.core.resources import POD_GROUPS, resource_of
@@ -42,11 +42,9 @@ def explain(manifest: Mapping[str, Any]) -> str:
     Raises:
         RefusedError: the CRD would refuse the manifest.
     """
-    errors = validate(manifest)
-    if errors:
-        name = (manifest.get("metadata") or {}).get("name", "")
-        head = f'The EfficientNetJob "{name}" is invalid:'
-        raise RefusedError("\n".join([head, *(f"* {error}" for error in errors)]))
+    faults = describe_faults(manifest)
+    if faults:
+        raise RefusedError(faults)
     job = _as_if_stored(parse_job(manifest))
     if job.spec.run_policy.suspend:
         return "# runPolicy.suspend is true: nothing would be created.\n"

@@ -6,9 +6,9 @@ narrowly, and some have any JSON in any place.
 
 import json
 
-from efficientnet_operator.api import parse_job
 from efficientnet_operator.api.crd import build_root_schema
 from efficientnet_operator.api.manifests import to_json
+from efficientnet_operator.api.parsing import parse_job
 from efficientnet_operator.api.validation import validate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

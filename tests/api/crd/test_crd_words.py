@@ -4,7 +4,7 @@ Each manifest goes to the server as a dry run; only the framing is taken off.
 """
 
 import pytest
-from efficientnet_operator.api import parse_job
+from efficientnet_operator.api.parsing import parse_job
 from efficientnet_operator.api.validation import validate
 
 BAD = {

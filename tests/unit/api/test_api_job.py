@@ -4,7 +4,8 @@ import datetime as dt
 
 import pydantic
 import pytest
-from efficientnet_operator.api import Condition, EfficientNetJobStatus, Progress, parse_job
+from efficientnet_operator.api.parsing import parse_job
+from efficientnet_operator.api.status import Condition, EfficientNetJobStatus, Progress
 
 SPEC = {"npus": 8, "image": "i", "dataset": {"path": "/d"}, "output": {"path": "/o"}}
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
+from efficientnet_operator.core.retry_after import parse_retry_after
 from efficientnet_operator.kube import client as client_module
-from efficientnet_operator.kube.client import ApiError, KubeClient, parse_retry_after
+from efficientnet_operator.kube.client import ApiError, KubeClient
 from kubernetes.aio import client as kubernetes_client
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)

@@ -49,6 +49,17 @@ def validate(manifest: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def describe_faults(manifest: Mapping[str, Any]) -> str:
+    """Return the same for people, under a head that names the job; "" for a good manifest."""
+    errors = validate(manifest)
+    if not errors:
+        return ""
+    metadata = manifest.get("metadata")
+    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+    head = f'The {KIND} "{name}" is invalid:'
+    return "\n".join([head, *(f"* {error}" for error in errors)])
+
+
 def _find_type_fault(job: dict[str, Any]) -> str | None:
     """Return why no kind of the cluster fits, in the words of kubectl, or None."""
     missing = [name for name in ("apiVersion", "kind") if not job.get(name)]

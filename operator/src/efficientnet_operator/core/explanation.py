@@ -7,7 +7,7 @@ come out. For people, so messages are cut to a line; the data has them whole.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -15,15 +15,15 @@ from typing import Any
 from efficientnet_operator.api.names import KIND
 from efficientnet_operator.core.allocations import name_some
 from efficientnet_operator.core.plan import Plan
-from efficientnet_operator.core.pod_view import parse_time
+from efficientnet_operator.core.status_words import (
+    Document,
+    describe_attempt,
+    describe_condition,
+    describe_failure,
+    describe_time,
+    find_unmet,
+)
 from efficientnet_operator.core.view import View
-
-AWAITED = ("Created", "Scheduled", "Allocated", "Running")
-"""Conditions that come up one after the other until a job trains."""
-LINE = 300
-"""Characters of a message that are shown."""
-
-Document = Mapping[str, Any]
 
 
 def explain_plan(view: View, plan: Plan, now: datetime) -> str:
@@ -31,9 +31,9 @@ def explain_plan(view: View, plan: Plan, now: datetime) -> str:
     status = plan.status if plan.status is not None else view.status
     parts = [
         [_describe_job(view, status), f"It waits for {plan.waits_for or 'nothing'}."],
-        _titled("Not met:", (_describe_condition(c, now) for c in find_unmet(status))),
-        _titled("Last failure:", _describe_failure(status.get("failure") or {})),
-        _titled("Earlier attempts:", map(_describe_attempt, status.get("history") or [])),
+        _titled("Not met:", (describe_condition(c, now) for c in find_unmet(status))),
+        _titled("Last failure:", describe_failure(status.get("failure") or {})),
+        _titled("Earlier attempts:", map(describe_attempt, status.get("history") or [])),
         _titled("Next the operator would:", _describe_steps(view, plan)),
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
@@ -65,22 +65,6 @@ def plan_as_data(view: View, plan: Plan) -> dict[str, Any]:
     }
 
 
-def find_unmet(status: Document) -> list[Document]:
-    """Return the conditions that are not as a job that trains has them, none of a finished one."""
-    conditions = {c["type"]: c for c in status.get("conditions") or []}
-    if _holds(conditions, "Succeeded"):
-        return []
-    if _holds(conditions, "Failed"):
-        return [conditions["Failed"]]
-    hindering = [conditions[k] for k in ("Suspended", "Restarting") if _holds(conditions, k)]
-    missing = [conditions[k] for k in AWAITED if k in conditions and not _holds(conditions, k)]
-    return [*hindering, *missing]
-
-
-def _holds(conditions: Mapping[str, Document], kind: str) -> bool:
-    return conditions.get(kind, {}).get("status") == "True"
-
-
 def _titled(title: str, lines: Iterable[str]) -> list[str]:
     indented = [f"  {line}" for line in lines]
     return [title, *indented] if indented else []
@@ -101,38 +85,6 @@ def _describe_job(view: View, status: Document) -> str:
     return f"{KIND} {view.job.key}: {', '.join(facts)}"
 
 
-def _describe_condition(condition: Document, now: datetime) -> str:
-    since = parse_time(condition.get("lastTransitionTime"))
-    age = f" for {_describe_time((now - since).total_seconds())}" if since else ""
-    words = _cut(condition.get("message"))
-    reason = condition.get("reason", "")
-    return f"{condition['type']}={condition['status']} {reason}{age}" + (
-        f": {words}" * bool(words)
-    )
-
-
-def _describe_failure(failure: Document) -> Iterator[str]:
-    if not failure:
-        return
-    named = {"attempt": "attempt", "rank": "rank", "pod": "pod", "node": "node", "npu": "NPU",
-             "exitCode": "exit code"}  # fmt: skip
-    facts = [f"{word} {failure[key]}" for key, word in named.items() if key in failure]
-    yield f"{failure.get('reason', '')}: {', '.join(facts)}"
-    if failure.get("message"):
-        yield _cut(failure["message"])
-
-
-def _describe_attempt(record: Document) -> str:
-    charged = "charged" if record.get("charged") else "not charged"
-    facts = [str(record.get("reason") or "ended"), charged]
-    if "step" in record:
-        facts.append(f"at step {record['step']}")
-    start, end = parse_time(record.get("startTime")), parse_time(record.get("completionTime"))
-    if start and end:
-        facts.append(f"after {_describe_time((end - start).total_seconds())}")
-    return f"{record.get('attempt')}: {', '.join(facts)}"
-
-
 def _describe_steps(view: View, plan: Plan) -> Iterator[str]:
     written = list(_describe_status(view.status, plan.status))
     if plan.status_first:
@@ -151,7 +103,7 @@ def _describe_steps(view: View, plan: Plan) -> Iterator[str]:
     elif plan.poll_progress:
         yield "ask rank 0 how far it is"
     if plan.requeue_s is not None:
-        yield f"look again in {_describe_time(plan.requeue_s)}, or when something changes"
+        yield f"look again in {describe_time(plan.requeue_s)}, or when something changes"
     else:
         yield "look again when something changes"
 
@@ -179,14 +131,3 @@ def _list_objects(verb: str, objects: Iterable[tuple[str, str]]) -> Iterator[str
         names[kind].append(name)
     for kind, found in names.items():
         yield f"{verb} {len(found)} {kind}{'s' * (len(found) > 1)}: {name_some(found)}"
-
-
-def _describe_time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{max(seconds, 0):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _cut(message: Any) -> str:
-    line = " ".join(str(message or "").split())
-    return line if len(line) <= LINE else line[: LINE - 3] + "..."

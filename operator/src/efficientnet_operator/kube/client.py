@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -21,6 +20,7 @@ import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
+from efficientnet_operator.core.retry_after import parse_retry_after
 from efficientnet_operator.kube.metrics import API_REQUESTS, API_SECONDS
 from efficientnet_operator.kube.request_labels import label_request
 
@@ -37,9 +37,6 @@ WATCH_S = 300
 QUIET_S = 90.0
 """A watch that says nothing for so long is dead: the API server sends a bookmark each minute."""
 RETRIES = 5
-RETRY_AFTER_S = 1.0
-"""The pause after a 429 that names none that can be read."""
-LONGEST_RETRY_AFTER_S = 30.0
 
 T = TypeVar("T")
 Query = Mapping[str, Any]
@@ -249,24 +246,6 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         if not line:
             return
         yield line
-
-
-def parse_retry_after(value: str | None, now: datetime) -> float:
-    """Return how many seconds an answer asks us to wait: by number, or by date.
-
-    Source: RFC 9110, section 10.2.3. Kubernetes sends numbers; what stands between us and it may
-    send anything.
-    """
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        wait_s = float(text[:9])
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
-            return RETRY_AFTER_S
-        wait_s = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
-    return min(max(wait_s, 0.0), LONGEST_RETRY_AFTER_S)
 
 
 def _parse_document(status: int, text: bytes) -> dict[str, Any]:
