@@ -19,7 +19,7 @@ CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 .NOTPARALLEL:
 .PHONY: help setup setup-python demo test test-unit coverage mutation test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
-	helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator
+	helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator bench-trainer
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench-gang: setup ## measure table, restart and stop of a gang; needs the cluste
 
 bench-operator: setup ## measure gangs of 8 to 5,000 NPUs on kwok's nodes against a bare loop
 	$(BENCH) tests/bench/operator_scale.py
+
+bench-trainer: setup-python ## measure the trainer's input against a bare loop
+	$(BENCH) tests/bench/trainer.py
 
 lint: setup-python ## ruff and the import rules
 	$(RUFF) check operator tools tests trainer

@@ -20,12 +20,14 @@ class Figures:
         values: each round's or rank's value.
         bar: what the largest value must stay below; None where there is no bar.
         floor: the same quantity without our code, measured in the same run.
+        least: what the median must reach, where more is better.
     """
 
     name: str
     values: list[float]
     bar: float | None = None
     floor: float | None = None
+    least: float | None = None
 
     @property
     def median(self) -> float:
@@ -33,7 +35,8 @@ class Figures:
 
     @property
     def within(self) -> bool:
-        return self.bar is None or max(self.values) < self.bar
+        below = self.bar is None or max(self.values) < self.bar
+        return below and (self.least is None or self.median >= self.least)
 
 
 def report(benchmark: str, rows: list[Figures], facts: dict[str, object] | None = None) -> bool:
@@ -50,7 +53,8 @@ def report(benchmark: str, rows: list[Figures], facts: dict[str, object] | None 
     print(f"{'figure':<{width}} {'median':>8} {'largest':>8} {'bar':>8} {'floor':>8} {'ratio':>6}")
     for row in rows:
         ratio = row.median / row.floor if row.floor else None
-        cells = [(row.median, 8), (max(row.values), 8), (row.bar, 8), (row.floor, 8), (ratio, 6)]
+        bar = row.least if row.bar is None else row.bar
+        cells = [(row.median, 8), (max(row.values), 8), (bar, 8), (row.floor, 8), (ratio, 6)]
         print(f"{row.name:<{width}} " + " ".join(_cell(value, wide) for value, wide in cells))
     for name, value in (facts or {}).items():
         print(f"{name}: {value}")
@@ -69,7 +73,8 @@ def _plot(benchmark: str, rows: list[Figures]) -> None:
     panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for panel, row in zip(panels, rows, strict=True):
         panel.scatter(row.values, [0] * len(row.values), alpha=0.6)
-        for at, colour, word in ((row.bar, "tab:red", "bar"), (row.floor, "tab:green", "floor")):
+        bar = row.least if row.bar is None else row.bar
+        for at, colour, word in ((bar, "tab:red", "bar"), (row.floor, "tab:green", "floor")):
             if at is not None:
                 panel.axvline(at, color=colour, label=f"{word} {at:.3g}")
                 panel.legend(loc="center right", fontsize="x-small")
@@ -77,3 +82,4 @@ def _plot(benchmark: str, rows: list[Figures]) -> None:
         panel.set_yticks([])
         panel.set_title(row.name, loc="left", fontsize="small")
     figure.savefig(OUTPUT / f"{benchmark}.svg")
+    figure.savefig(OUTPUT / f"{benchmark}.png", dpi=120)

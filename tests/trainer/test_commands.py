@@ -200,9 +200,9 @@ def test_prepared_digits_are_read_back(image_format, run_script, tmp_path, make_
     assert "1437 training and 360 validation images" in done.stdout
     assert "--num_label_classes=10 --input_image_size=32 --crop_and_flip=false" in done.stdout
     found = sorted(path.name for path in (tmp_path / "data").iterdir())
-    assert found == [f"train-{n:05d}-of-00004" for n in range(4)] + [
-        f"validation-{n:05d}-of-00002" for n in range(2)
-    ]
+    assert found == ["efficientnet-index.json", "labels.txt"] + [
+        f"train-{n:05d}-of-00004" for n in range(4)
+    ] + [f"validation-{n:05d}-of-00002" for n in range(2)]
     config = make_config(
         data_dir=str(tmp_path / "data"),
         num_label_classes=10,

@@ -1,4 +1,5 @@
 import collections
+import os
 import re
 
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer import records
 from efficientnet_trainer.errors import DataError
-from efficientnet_trainer.input import explain_input_error, make_input_fn, plan_share
+from efficientnet_trainer.input import explain_input_error, make_input_fn
+from efficientnet_trainer.shares import plan_share
+from efficientnet_trainer.termination import TransientError
 
 
 def read_all(input_fn):
@@ -131,13 +134,16 @@ def test_a_background_class_takes_labels_as_they_are(write_split, make_config):
 
 AT_ONCE = {
     # files of labels or serialized records, message
-    "a label above": ([[11, 1]], "train-00000-of-00001: record 0: label 11 is out of range"),
+    "a label above": (
+        [[11, 1]],
+        "train-00000-of-00001: record 0 at byte 0: label 11 is out of range",
+    ),
     "a label below": (
-        [[0, 1]],
+        [[0, 10]],
         r"label 0 is out of range; --num_label_classes is 10, so .* 1\.\.10",
     ),
-    "in the second file": ([[1], [99]], "train-00001-of-00002: record 0: label 99"),
-    "no Example": ([[b"\xff\xfe\xfd"]], r"record 0: no tf\.train\.Example"),
+    "in the second file": ([[1], [99]], "train-00001-of-00002: record 0 at byte 0: label 99"),
+    "no Example": ([[b"\xff\xfe\xfd"]], r"record 0 at byte 0: no tf\.train\.Example"),
     "an empty file": ([[1], []], "train-00001-of-00002: the file is empty"),
 }
 
@@ -151,11 +157,19 @@ def test_bad_data_are_found_before_training(files, message, write_split, make_co
 
 def test_missing_keys_are_found_before_training(write_split, make_config, build_example):
     write_split("train", [[build_example(None)], [build_example(1)]])
-    with pytest.raises(DataError, match=r"record 0: image/class/label is missing"):
+    with pytest.raises(DataError, match=r"record 0 at byte 0: image/class/label is missing"):
         make_input_fn(make_config(), True, 1, 0)
     write_split("train", [[build_example(1)], [build_example(1, image=None)]])
-    with pytest.raises(DataError, match=r"00001-of-00002: record 0: image/encoded is missing"):
+    with pytest.raises(DataError, match=r"00001-of-00002: record 0 .* image/encoded is missing"):
         make_input_fn(make_config(), True, 1, 0)
+
+
+def test_a_share_without_a_good_image_is_refused(write_split, make_config, build_example):
+    write_split("train", [[build_example(1, image=b"none")] * 3])
+    with pytest.raises(DataError, match=r"record 0 at byte 0: no readable JPEG or PNG"):
+        make_input_fn(make_config(), True, 1, 0)
+    with pytest.raises(DataError, match=r"none of the 3 records of this rank is good"):
+        make_input_fn(make_config(max_bad_records=5), True, 1, 0)
 
 
 def test_more_ranks_than_records_are_refused(write_split, make_config):
@@ -175,43 +189,183 @@ def explain_failure(config, is_training=False):
 LATER = {
     "a label above": (
         [[1, 2], [3, 4, 11]],
-        r"^validation-00001-of-00002: record 2: label 11 is out of range; --num_label_classes is "
-        r"10, so labels are 1\.\.10; fix the record, raise --num_label_classes",
+        r"^validation-00001-of-00002: record 2 at byte \d+: label 11 is out of range; "
+        r"--num_label_classes is 10, so labels are 1\.\.10; fix the record, raise",
     ),
-    "a label below": ([[1, 2, 0]], "record 2: label 0 is out of range"),
-    "a negative label": ([[1, -7]], "record 1: label -7 is out of range"),
+    "a label below": ([[1, 2, 0]], r"record 2 at byte \d+: label 0 is out of range"),
+    "a negative label": ([[1, -7]], r"record 1 at byte \d+: label -7 is out of range"),
+    "no Example, in bytes that are no UTF-8": (
+        [[1, b"\xff\xfe\xfd", 2]],
+        r"record 1 at byte \d+: no tf\.train\.Example",
+    ),
+    "an empty record": ([[1, b"", 2]], r"record 1 at byte \d+: image/class/label is missing"),
+    "the last of all": ([[1, 2], [3, b"\xff"]], r"00001-of-00002: record 1 at byte \d+: no tf"),
 }
 
 
 @pytest.mark.parametrize("files, message", LATER.values(), ids=LATER)
 def test_a_later_record_is_named_as_it_streams(files, message, write_split, make_config):
     write_split("validation", files)
-    error = explain_failure(make_config(num_label_classes=10, eval_batch_size=1))
+    config = make_config(num_label_classes=10, label_offset=1, eval_batch_size=1)
+    error = explain_failure(config)
     assert isinstance(error, DataError)
     assert re.search(message, str(error)), error
 
 
 def test_records_that_ranks_share_keep_their_number(write_split, make_config):
     write_split("train", [[1, 2, 3], [4, 5, 6, 99]])
-    config = make_config(num_label_classes=10, train_batch_size=1)
+    config = make_config(num_label_classes=10, train_batch_size=1, label_offset=1)
     input_fn = make_input_fn(config, True, 3, 0)
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         take(input_fn, 20)
     error = explain_input_error(caught.value, config)
-    assert "train-00001-of-00002: record 3: label 99" in str(error)
+    assert "train-00001-of-00002: record 3 at byte" in str(error)
+    assert "label 99" in str(error)
 
 
-def test_an_image_that_is_none_is_a_data_error(write_split, make_config, build_example):
+def test_an_image_that_is_none_is_named(write_split, make_config, build_example):
     write_split("validation", [[build_example(1), build_example(2, image=bytes(range(200, 256)))]])
-    assert "no readable Example, JPEG or PNG" in str(explain_failure(make_config()))
+    found = str(explain_failure(make_config()))
+    assert re.search(r"^validation-\S+: record 1 at byte \d+: no readable JPEG or PNG", found)
+
+
+def damage(path, position=-10):
+    """Change one byte of a file's data; its time of change stays."""
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(bytes(data))
+    os.utime(str(path), ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_damaged_data_are_named(write_split, make_config):
-    path = write_split("validation", [[1, 2, 3]]) / "validation-00000-of-00001"
-    data = bytearray(path.read_bytes())
-    data[-10] ^= 1
-    path.write_bytes(bytes(data))
-    assert "validation-00000-of-00001: record 2 at byte" in str(explain_failure(make_config()))
+    damage(write_split("validation", [[1, 2, 3]]) / "validation-00000-of-00001")
+    found = str(explain_failure(make_config()))
+    assert re.search(r"^validation-00000-of-00001: record 2 at byte \d+: its data do not m", found)
+
+
+def test_a_file_that_goes_away_is_named(write_split, make_config, tmp_path):
+    write_split("validation", [[1, 2], [3]])
+    config = make_config(label_offset=1)
+    input_fn = make_input_fn(config, False, 1, 0)
+    (tmp_path / "validation-00001-of-00002").unlink()
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        read_all(input_fn)
+    found = explain_input_error(caught.value, config)
+    assert str(found).startswith("validation-00001-of-00002: cannot be read (No such file")
+
+
+def test_a_file_that_was_away_is_no_bad_data(write_split, make_config, tmp_path):
+    write_split("validation", [[1, 2], [3]])
+    config = make_config(label_offset=1)
+    input_fn = make_input_fn(config, False, 1, 0)
+    path = tmp_path / "validation-00001-of-00002"
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        read_all(input_fn)
+    (tmp_path / "elsewhere").rename(path)
+    found = explain_input_error(caught.value, config)
+    assert isinstance(found, TransientError)
+    assert "could not be read, and now it can" in str(found)
+
+
+def count_skips(config, passes=1):
+    """Read a split to its end, perhaps again, and return its labels and what was left out."""
+    told = []
+    input_fn = make_input_fn(config, False, 1, 0, told.append)
+    for _ in range(passes):
+        batches = read_all(input_fn)
+    return [int(label) for _, labels in batches for label in labels], told
+
+
+def test_bad_records_are_left_out_up_to_the_limit(write_split, make_config, build_example):
+    bad = build_example(4, image=b"none")
+    write_split("validation", [[1, 2, bad, 3], [4, b"\xff\xff", 99, 5]])
+    config = make_config(num_label_classes=10, max_bad_records=3, label_offset=1)
+    labels, told = count_skips(config, passes=2)
+    assert sorted(labels) == [0, 1, 2, 3, 4]
+    assert told == [1, 2, 3], "each counts once, in however many passes"
+    config = make_config(num_label_classes=10, max_bad_records=2, label_offset=1)
+    found = str(explain_failure(config))
+    assert re.search(r"^validation-0000\d-of-00002: record [12] at byte \d+: ", found)
+    assert "3 bad records so far, --max_bad_records is 2" in found
+
+
+def test_what_a_broken_checksum_hides_is_counted(write_split, make_config):
+    # TensorFlow's reader gives a file up at the first one.
+    path = write_split("validation", [[1, 2, 3, 4, 5, 6, 7]]) / "validation-00000-of-00001"
+    damage(path, path.stat().st_size // 7 * 2 - 10)
+    labels, told = count_skips(make_config(max_bad_records=6, label_offset=1))
+    assert labels == [0]
+    assert told[-1] == 6
+
+
+def test_training_goes_on_over_bad_records(write_split, make_config, build_example):
+    bad = build_example(4, image=b"none")
+    write_split("train", [[1, 2, bad, 3], [4, b"\xff\xff", 99, 5]])
+    told = []
+    config = make_config(
+        num_label_classes=10, max_bad_records=3, label_offset=1, train_batch_size=4
+    )
+    labels = np.concatenate(take(make_input_fn(config, True, 1, 0, told.append), 10))
+    assert set(labels.tolist()) == {0, 1, 2, 3, 4}
+    assert told == [1, 2, 3]
+
+
+CACHES = {
+    "memory": {"cache": "memory"},
+    "memory, resized": {"cache": "memory", "cache_images": "resized"},
+    "disk": {"cache": "disk"},
+    "disk, resized": {"cache": "disk", "cache_images": "resized"},
+}
+
+
+@pytest.mark.parametrize("flags", CACHES.values(), ids=CACHES)
+def test_a_cache_gives_every_record_again(flags, write_split, make_config, tmp_path):
+    write_split("train", number_records([3, 2]))
+    config = make_config(
+        train_batch_size=5, label_offset=1, cache_dir=str(tmp_path / "cache"), **flags
+    )
+    batches = take(make_input_fn(config, True, 1, 0), 4)
+    assert [sorted(labels.tolist()) for labels in batches] == [[0, 1, 2, 3, 4]] * 4
+
+
+def test_a_disk_cache_is_read_instead_of_the_data(write_split, make_config, tmp_path):
+    path = write_split("train", number_records([5])) / "train-00000-of-00001"
+    config = make_config(
+        train_batch_size=5, label_offset=1, cache="disk", cache_dir=str(tmp_path / "cache")
+    )
+    input_fn = make_input_fn(config, True, 1, 0)
+    take(input_fn, 2)
+    damage(path)
+    assert sorted(take(make_input_fn(config, True, 1, 0), 1)[0].tolist()) == [0, 1, 2, 3, 4]
+    os.utime(str(path), (1, 1))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="bad-record"):
+        take(make_input_fn(config, True, 1, 0), 1)
+
+
+def test_a_half_written_cache_is_begun_anew(write_split, make_config, tmp_path):
+    write_split("train", number_records([40]))
+    config = make_config(
+        train_batch_size=1, label_offset=1, cache="disk", cache_dir=str(tmp_path / "cache")
+    )
+    take(make_input_fn(config, True, 1, 0), 1)
+    # What a run leaves that is killed before its first pass is over.
+    whole = next((tmp_path / "cache").glob("*.index"))
+    lock = whole.with_name(whole.name.replace(".index", "_0.lockfile"))
+    whole.unlink()
+    lock.touch()
+    assert len(take(make_input_fn(config, True, 1, 0), 3)) == 3
+
+
+def test_bad_images_of_a_resized_cache_are_named(write_split, make_config, build_example):
+    write_split("train", [[1, 2, build_example(3, image=b"none")]])
+    config = make_config(
+        train_batch_size=1, label_offset=1, cache="memory", cache_images="resized"
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        take(make_input_fn(config, True, 1, 0), 3)
+    assert "record 2 at byte" in str(explain_input_error(caught.value, config)), caught.value
 
 
 def test_other_errors_are_not_blamed_on_the_data(write_split, make_config):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer import records
 from efficientnet_trainer.errors import DataError
+from efficientnet_trainer.record_reader import RecordReader
 
 
 @pytest.fixture
@@ -28,7 +29,11 @@ def test_frames_of_a_sound_file(three_records):
     frames = list(records.walk_frames(str(three_records)))
     assert frames == [(0, 0, 5), (1, 21, 0), (2, 37, 300)]
     assert records.count_records(str(three_records)) == 3
-    assert records.read_record(str(three_records), frames[0]) == b"abcde"
+    with RecordReader(str(three_records)) as reader:
+        assert reader.read(frames[0]) == b"abcde"
+        assert reader.read(frames[1]) == b""
+        assert reader.read(frames[0]) == b"abcde"
+        assert reader.read(frames[2]) == b"x" * 300
 
 
 def cut(size):
@@ -73,26 +78,21 @@ def test_a_file_that_vanished_is_named(tmp_path):
         records.count_records(str(tmp_path / "train-7"))
 
 
-def test_damaged_data_are_found_by_the_offset_that_a_reader_names(three_records):
-    three_records.write_bytes(flip(60)(three_records.read_bytes()))
-    # TensorFlow names the byte where the data starts: 37 + 12.
-    found = records.find_corrupt_data([str(three_records)], 49)
-    assert "train-00000-of-00001: record 2 at byte 37: its data does not match" in str(found)
+def test_damaged_data_cost_only_their_record(three_records):
+    three_records.write_bytes(flip(13)(three_records.read_bytes()))
+    frames = list(records.walk_frames(str(three_records)))
+    with RecordReader(str(three_records)) as reader:
+        with pytest.raises(DataError, match="00001: record 0 at byte 0: its data do not match"):
+            reader.read(frames[0])
+        assert reader.read(frames[1]) == b""
+        assert reader.read(frames[2]) == b"x" * 300
 
 
-def test_sound_data_at_that_offset_are_not_blamed(three_records):
-    assert records.find_corrupt_data([str(three_records)], 49) is None
-
-
-def test_the_trainer_reads_what_tensorflow_says(three_records):
-    three_records.write_bytes(flip(60)(three_records.read_bytes()))
-    dataset = tf.data.TFRecordDataset(str(three_records))
-    record = tf.data.make_one_shot_iterator(dataset).get_next()
-    with tf.Session() as session:
-        session.run(record)
-        session.run(record)
-        with pytest.raises(tf.errors.DataLossError, match="corrupted record at 49"):
-            session.run(record)
+def test_a_record_whose_file_vanished_is_named(three_records):
+    frame = next(records.walk_frames(str(three_records)))
+    three_records.unlink()
+    with pytest.raises(DataError, match="record 0 at byte 0: cannot be read"):
+        RecordReader(str(three_records)).read(frame)
 
 
 def test_a_huge_length_with_a_right_checksum_is_cut_off(tmp_path):

@@ -75,7 +75,32 @@ class TrainerConfig(BaseModel):
     label_offset: Optional[int] = Field(
         None,
         ge=0,
-        description="A record's label minus this is its class (unset: 1, or 0 with 1001 classes).",
+        description="A record's label minus this is its class (unset: found by inspection, "
+        "or 0 with 1001 classes).",
+    )
+    max_bad_records: int = Field(
+        0,
+        ge=0,
+        description="Broken records that are left out of a training session or an evaluation; "
+        "one more ends it.",
+    )
+    deterministic_input: Optional[bool] = Field(
+        None,
+        description="One seed gives the same order in each run; false does not wait for slow "
+        "files (unset: true where random_seed is set).",
+    )
+    cache: Literal["none", "memory", "disk"] = Field(
+        "none",
+        description="Where the first pass over the training set is kept for the others; memory "
+        "lasts until the next evaluation, disk until the data change.",
+    )
+    cache_images: Literal["encoded", "resized"] = Field(
+        "encoded",
+        description="What is kept: records as they are, or images made smaller first "
+        "(shorter side 32 pixels above the network's).",
+    )
+    cache_dir: Optional[str] = Field(
+        None, description="Local directory for cache disk, with room for this rank's share."
     )
     input_image_size: Optional[int] = Field(
         None, ge=8, le=4096, description="Side of the square input, pixels (unset: the model's)."
@@ -198,6 +223,12 @@ class TrainerConfig(BaseModel):
             raise ValueError("this version has no mixup; leave it 0")
         return value
 
+    @model_validator(mode="after")
+    def _cache_has_a_place(self) -> "TrainerConfig":
+        if self.cache == "disk" and not self.cache_dir:
+            raise ValueError("--cache=disk needs --cache_dir, a local directory")
+        return self
+
     @property
     def architecture(self) -> Architecture:
         """The model with this run's overrides."""
@@ -216,8 +247,20 @@ class TrainerConfig(BaseModel):
         return self.input_image_size or self.architecture.image_size
 
     @property
+    def has_fixed_offset(self) -> bool:
+        """Whether class_offset is certain without a look at the labels."""
+        return self.label_offset is not None or self.num_label_classes == BACKGROUND_CLASSES
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether the same seed has to give the same order of images."""
+        if self.deterministic_input is None:
+            return self.random_seed is not None
+        return self.deterministic_input
+
+    @property
     def class_offset(self) -> int:
-        """A record's label minus this is its class, 0 .. num_label_classes - 1."""
+        """A record's label minus this is its class, where labels do not tell otherwise."""
         if self.label_offset is not None:
             return self.label_offset
         return 0 if self.num_label_classes == BACKGROUND_CLASSES else 1
@@ -276,6 +319,8 @@ _FIELDS = frozenset(TrainerConfig.model_fields)
 
 def _describe_problem(detail: ErrorDetails) -> str:
     """Say in one clause which flag is wrong, what was found and what is wanted."""
+    if not detail["loc"]:
+        return detail["msg"].replace("Value error, ", "", 1)
     name = str(detail["loc"][0])
     if detail["type"] == "missing":
         meaning = (TrainerConfig.model_fields[name].description or "").rstrip(".")

@@ -1,49 +1,36 @@
 """Feed one rank with its share of the data set.
 
-Files are dealt out to ranks where every rank gets as many; else every rank reads all
-files and keeps the records that are its own.  Either way the shares are disjoint and
-together complete.  What can be checked without reading the images is checked when the
-function is made, before a session exists.
+Reading order, cache, preparation and batches; ``shares`` says whose records these are,
+``guard`` keeps each of them accounted for.
 """
 
 import os
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
-from efficientnet_trainer import records
+from efficientnet_trainer import input_cache, records
 from efficientnet_trainer.config import TrainerConfig
-from efficientnet_trainer.errors import DataError
-from efficientnet_trainer.examples import (
-    LabelRange,
-    check_first_record,
-    explain_error,
-    parse_example,
-)
+from efficientnet_trainer.decoding import decode_whole
+from efficientnet_trainer.errors import TrainerError
+from efficientnet_trainer.examples import LabelRange, parse_example
+from efficientnet_trainer.faults import explain_bad_record
+from efficientnet_trainer.guard import BadRecords, map_endless, map_finite, plain, read_whole
+from efficientnet_trainer.labels import choose_labels
 from efficientnet_trainer.preprocess import preprocess_image
+from efficientnet_trainer.shares import Share, check_first_records, plan_share
 
 SHUFFLE_RECORDS = 1024
 """Encoded images that wait in random order: about 110 MB a rank with ImageNet's."""
 INTERLEAVED_FILES = 8
-EVEN_ENOUGH_FILES = 16
-"""Files a rank from which one file more or less is no matter."""
-
-
-class Share(NamedTuple):
-    """What one rank reads."""
-
-    paths: Tuple[str, ...]
-    first_records: Tuple[int, ...]
-    """Records of the split before each path's own."""
-    num_shards: int
-    """1 where the paths are the rank's alone."""
-    shard_index: int
-    num_records: int
-    """Records that the rank keeps."""
 
 
 def make_input_fn(
-    config: TrainerConfig, is_training: bool, num_shards: int, shard_index: int
+    config: TrainerConfig,
+    is_training: bool,
+    num_shards: int,
+    shard_index: int,
+    on_skip: Optional[Callable[[int], None]] = None,
 ) -> Callable[[], tf.data.Dataset]:
     """Check one rank's share of the data and return the function that reads it.
 
@@ -54,122 +41,153 @@ def make_input_fn(
             smaller.
         num_shards: ranks that share the split.
         shard_index: this rank, from 0.
+        on_skip: told how many bad records this Dataset has left out, whenever that grows;
+            called from a thread of TensorFlow.
 
     Returns:
         A function without arguments that returns a Dataset of images, float32
         [n, size, size, 3] about 0 .. 255, and labels, int32 [n].
 
     Raises:
-        DataError: the data directory, a file, a frame or a first label is at fault.
+        DataError: the data directory, a file, a frame or a first record is at fault.
     """
-    share = plan_share(
-        records.find_files(config.data_dir, _split(is_training)), num_shards, shard_index
-    )
-    labels = _label_range(config)
-    for path in share.paths:
-        check_first_record(path, labels)
+    split = records.TRAIN if is_training else records.VALIDATION
+    share = plan_share(records.find_files(config.data_dir, split), num_shards, shard_index)
+    labels = choose_labels(config)
+    check_first_records(share, labels, config.max_bad_records)
+
+    def report_skip(path: str, number: int, skipped: int) -> None:
+        tf.logging.warning(
+            "left out %s: record %d (%d of at most %d)",
+            os.path.basename(path),
+            number,
+            skipped,
+            config.max_bad_records,
+        )
+        if on_skip is not None:
+            on_skip(skipped)
+
+    bad = BadRecords(config.max_bad_records, report_skip)
 
     def input_fn() -> tf.data.Dataset:
-        return _build_dataset(share, config, is_training)
+        source = Source(config, is_training, share, labels, bad)
+        dataset = source.train() if is_training else source.evaluate()
+        return dataset.prefetch(tf.data.experimental.AUTOTUNE)
 
     return input_fn
 
 
-def plan_share(paths: List[str], num_shards: int, shard_index: int) -> Share:
-    """Choose what one rank reads, and check the frames of those files.
-
-    Raises:
-        DataError: a frame is broken, or there are fewer records than ranks.
-    """
-    per_shard = len(paths) // num_shards
-    even = per_shard > 0 and len(paths) % num_shards == 0
-    by_file = even or per_shard >= EVEN_ENOUGH_FILES
-    own = paths[shard_index::num_shards] if by_file else paths
-    counts = [records.count_records(path) for path in own]
-    total = sum(counts)
-    if by_file:
-        return Share(tuple(own), (0,) * len(own), 1, 0, total)
-    if total < num_shards:
-        raise DataError(
-            f"{os.path.dirname(paths[0])} has {total} records in {len(paths)} files, "
-            f"fewer than the {num_shards} ranks that share them; use fewer ranks"
-        )
-    before = tuple(sum(counts[:index]) for index in range(len(counts)))
-    kept = len(range(shard_index, total, num_shards))
-    return Share(tuple(own), before, num_shards, shard_index, kept)
-
-
-def explain_input_error(error: Exception, config: TrainerConfig) -> Optional[DataError]:
+def explain_input_error(error: Exception, config: TrainerConfig) -> Optional[TrainerError]:
     """Say which record an exception of a session is about, or None if none is."""
-    paths = _present_files(config.data_dir, records.TRAIN)
-    paths += _present_files(config.data_dir, records.VALIDATION)
-    return explain_error(error, paths, _label_range(config))
+    return explain_bad_record(error, config)
 
 
-def _build_dataset(share: Share, config: TrainerConfig, is_training: bool) -> tf.data.Dataset:
-    calls = max(1, min(config.num_parallel_calls, len(os.sched_getaffinity(0))))
-    dataset = _read_records(share, config, is_training)
-    labels = _label_range(config)
+class Source:
+    """The stages between files and batches."""
 
-    @tf.autograph.experimental.do_not_convert  # plain TensorFlow; reading its source takes seconds
-    def prepare(
-        path: tf.Tensor, index: tf.Tensor, serialized: tf.Tensor
-    ) -> Tuple[tf.Tensor, tf.Tensor]:
-        encoded, label = parse_example(serialized, path, index, labels)
-        image = preprocess_image(encoded, config.image_size, is_training, config.crop_and_flip)
-        return image, label
+    def __init__(
+        self,
+        config: TrainerConfig,
+        is_training: bool,
+        share: Share,
+        labels: LabelRange,
+        bad: BadRecords,
+    ) -> None:
+        """Take what the stages share."""
+        self._config = config
+        self._is_training = is_training
+        self._share = share
+        self._labels = labels
+        self._bad = bad
+        cores = len(os.sched_getaffinity(0))
+        self._calls = max(1, min(config.num_parallel_calls, cores))
 
-    batch_size = config.train_batch_size if is_training else config.eval_batch_size
-    dataset = dataset.map(prepare, num_parallel_calls=calls)
-    dataset = dataset.batch(batch_size, drop_remainder=is_training)
-    return dataset.prefetch(tf.data.experimental.AUTOTUNE)
-
-
-def _read_records(share: Share, config: TrainerConfig, is_training: bool) -> tf.data.Dataset:
-    """Return the share's records as (path, index in the file, serialized)."""
-    files = tf.data.Dataset.from_tensor_slices(
-        (list(share.paths), tf.constant(share.first_records, tf.int64))
-    )
-    if is_training:
-        files = files.shuffle(len(share.paths), seed=config.random_seed).repeat()
-
-    @tf.autograph.experimental.do_not_convert
-    def read(path: tf.Tensor, first_record: tf.Tensor) -> tf.data.Dataset:
-        dataset = tf.data.TFRecordDataset(path).enumerate()
-        if share.num_shards > 1:
-            dataset = dataset.filter(
-                lambda index, _: tf.equal(
-                    (first_record + index) % share.num_shards, share.shard_index
-                )
+    def train(self) -> tf.data.Dataset:
+        """Return batches without end, in random order."""
+        config, seed = self._config, self._config.random_seed
+        files = self._files().shuffle(len(self._share.paths), seed=seed)
+        sloppy = not config.is_deterministic
+        buffered = min(SHUFFLE_RECORDS, self._share.num_records)
+        if config.cache == "none":
+            dataset = self._read(files.repeat(), sloppy).shuffle(buffered, seed=seed)
+            return map_endless(
+                dataset, self._prepare_record, self._calls, self._bad, config.train_batch_size
             )
-        return dataset.map(lambda index, serialized: (path, index, serialized))
+        dataset = self._cached(self._read(files, sloppy)).shuffle(buffered, seed=seed).repeat()
+        dataset = dataset.map(plain(self._prepare_image), num_parallel_calls=self._calls)
+        return dataset.batch(config.train_batch_size, drop_remainder=True)
 
-    # Not Dataset.interleave(num_parallel_calls=...): closing a session over a running one
-    # segfaults in TensorFlow 1.15, which would end a finished run with code 139.
-    # Without a seed nobody asks for the same order again, so slow files are not waited for.
-    interleave = tf.data.experimental.parallel_interleave(
-        read,
-        cycle_length=min(INTERLEAVED_FILES, len(share.paths)),
-        sloppy=is_training and config.random_seed is None,
-    )
-    dataset = files.apply(interleave)
-    if is_training:
-        buffered = min(SHUFFLE_RECORDS, share.num_records)
-        dataset = dataset.shuffle(buffered, seed=config.random_seed)
-    return dataset
+    def evaluate(self) -> tf.data.Dataset:
+        """Return batches of every record, once and in order."""
+        dataset = self._read(self._files(), sloppy=False)
+        size = self._config.image_size
 
+        def blank() -> Any:
+            return tf.zeros([size, size, 3]), tf.constant(0)
 
-def _present_files(data_dir: str, split: str) -> List[str]:
-    """List a split's files, or none where a run had no need of them."""
-    try:
-        return records.find_files(data_dir, split)
-    except DataError:
-        return []
+        dataset = map_finite(dataset, self._prepare_record, self._calls, self._bad, blank)
+        return dataset.batch(self._config.eval_batch_size)
 
+    def _files(self) -> tf.data.Dataset:
+        share = self._share
+        return tf.data.Dataset.from_tensor_slices(
+            (
+                list(share.paths),
+                tf.constant(share.counts, tf.int64),
+                tf.constant(share.first_records, tf.int64),
+            )
+        )
 
-def _split(is_training: bool) -> str:
-    return records.TRAIN if is_training else records.VALIDATION
+    def _read(self, files: tf.data.Dataset, sloppy: bool) -> tf.data.Dataset:
+        """Return the share's records as (path, number in the file, serialized)."""
+        share = self._share
 
+        def read(path: tf.Tensor, count: tf.Tensor, first_record: tf.Tensor) -> tf.data.Dataset:
+            dataset = read_whole(path, count)
+            if share.num_shards > 1:
+                dataset = dataset.filter(
+                    plain(
+                        lambda number, _: tf.equal(
+                            (first_record + number) % share.num_shards, share.shard_index
+                        )
+                    )
+                )
+            named = tf.data.Dataset.zip((tf.data.Dataset.from_tensors(path).repeat(), dataset))
+            return named.map(plain(lambda path, record: (path, record[0], record[1])))
 
-def _label_range(config: TrainerConfig) -> LabelRange:
-    return LabelRange(config.num_label_classes, config.class_offset)
+        # Not Dataset.interleave(num_parallel_calls=...): closing a session over a running one
+        # segfaults in TensorFlow 1.15, which would end a finished run with code 139.
+        interleave = tf.data.experimental.parallel_interleave(
+            plain(read), cycle_length=min(INTERLEAVED_FILES, len(share.paths)), sloppy=sloppy
+        )
+        return files.apply(interleave)
+
+    def _cached(self, records: tf.data.Dataset) -> tf.data.Dataset:
+        """Return one pass of (encoded image, class), kept after the first.
+
+        What is kept was decoded once, so no bad record is in it, and an error that comes out
+        of the cache is one of the disk.
+        """
+
+        def blank() -> Any:
+            return tf.constant(""), tf.constant(0)
+
+        vetted = map_finite(records, self._vet, self._calls, self._bad, blank)
+        return input_cache.keep(vetted, self._config, self._share)
+
+    def _vet(self, _path: tf.Tensor, _number: tf.Tensor, serialized: tf.Tensor) -> Any:
+        encoded, label = parse_example(serialized, self._labels)
+        if self._config.cache_images == "resized":
+            return input_cache.make_smaller(encoded, self._config), label
+        with tf.control_dependencies([decode_whole(encoded)]):
+            return tf.identity(encoded), label
+
+    def _prepare_record(self, _path: tf.Tensor, _number: tf.Tensor, serialized: tf.Tensor) -> Any:
+        return self._prepare_image(*parse_example(serialized, self._labels))
+
+    def _prepare_image(self, encoded: tf.Tensor, label: tf.Tensor) -> Any:
+        config, is_training = self._config, self._is_training
+        return (
+            preprocess_image(encoded, config.image_size, is_training, config.crop_and_flip),
+            label,
+        )

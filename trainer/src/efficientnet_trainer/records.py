@@ -11,7 +11,7 @@ the data, masked CRC-32C of the data; all little-endian.
 import os
 import re
 import struct
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Set
 
 from efficientnet_trainer.errors import DataError
 
@@ -23,6 +23,10 @@ FOOTER_BYTES = 4
 _CRC_MASK = 0xA282EAD8
 _CASTAGNOLI = 0x82F63B78
 _SHARD_NAME = re.compile(r"-(\d+)-of-(\d+)$")
+
+
+class NoFilesError(DataError):
+    """A directory has no file of a split at all."""
 
 
 class Frame(NamedTuple):
@@ -56,7 +60,7 @@ def find_files(data_dir: str, split: str) -> List[str]:
     found = [name for name in names if name.startswith(split + "-")]
     if not found:
         others = ", ".join(names[:3]) if names else "nothing"
-        raise DataError(
+        raise NoFilesError(
             f"--data_dir {data_dir} has no file {split}-*, it has {others}; "
             f"TFRecord files are called {split}-00000-of-00001 and so on"
         )
@@ -90,33 +94,9 @@ def count_records(path: str) -> int:
     return sum(1 for _ in walk_frames(path))
 
 
-def read_record(path: str, frame: Frame) -> bytes:
-    """Read the data of one record, unchecked."""
-    with open(path, "rb") as file:
-        file.seek(frame.offset + HEADER_BYTES)
-        return file.read(frame.length)
-
-
-def find_corrupt_data(paths: Sequence[str], data_offset: int) -> Optional[DataError]:
-    """Find the file to which a reader's "corrupted record at OFFSET" belongs.
-
-    Args:
-        paths: the files that were read.
-        data_offset: the byte that the reader named, where a record's data starts.
-
-    Returns:
-        The error that names file and record, or None if all records there are sound.
-    """
-    for path in paths:
-        for frame in walk_frames(path):
-            if frame.offset + HEADER_BYTES != data_offset:
-                continue
-            if not _data_is_sound(path, frame):
-                return DataError(
-                    f"{os.path.basename(path)}: record {frame.number} at byte {frame.offset}: "
-                    f"its data does not match its checksum; write or copy the file again"
-                )
-    return None
+def place_of(path: str, frame: Frame) -> str:
+    """Return how messages call a record: file, number, byte."""
+    return f"{os.path.basename(path)}: record {frame.number} at byte {frame.offset}"
 
 
 def masked_crc32c(data: bytes) -> int:
@@ -173,14 +153,6 @@ def _walk(name: str, descriptor: int, size: int) -> Iterator[Frame]:
             )
         yield Frame(number, offset, length)
         number, offset = number + 1, end
-
-
-def _data_is_sound(path: str, frame: Frame) -> bool:
-    with open(path, "rb") as file:
-        file.seek(frame.offset + HEADER_BYTES)
-        data = file.read(frame.length)
-        (checksum,) = struct.unpack("<I", file.read(FOOTER_BYTES))
-    return masked_crc32c(data) == checksum
 
 
 def _build_crc_table() -> List[int]:

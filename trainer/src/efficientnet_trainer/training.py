@@ -106,7 +106,9 @@ class Run:
         ownership = own(self._config.model_dir, self._env)
         try:
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)
-            input_fn = make_input_fn(self._config, True, rank.size, rank.rank)
+            input_fn = make_input_fn(
+                self._config, True, rank.size, rank.rank, self._report_skipped
+            )
             for target in self._targets(step):
                 self._run.backend.train(make_model_fn(self._run), input_fn, target, listener)
                 if self._run.flag.requested:
@@ -171,6 +173,9 @@ class Run:
             step=results["global_step"],
         )
         return results
+
+    def _report_skipped(self, records: int) -> None:
+        self._run.reporter.record(records_skipped=records)
 
     def _make_evaluation_input(self) -> InputFn:
         return make_input_fn(self._config, is_training=False, num_shards=1, shard_index=0)

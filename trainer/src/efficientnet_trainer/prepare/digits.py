@@ -7,21 +7,29 @@ network can train, evaluate and tell a right result (about 0.98) from a wrong on
 import argparse
 import io
 import os
-from typing import Any, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
+from efficientnet_trainer.dataset_index import FileSummary
 from efficientnet_trainer.errors import ConfigError
+from efficientnet_trainer.prepare.writing import (
+    JPEG_QUALITY,
+    build_example,
+    refuse_other_sets,
+    shard_names,
+    summarize,
+    write_index,
+    write_labels,
+)
 
 TRAIN_IMAGES = 1437
 SPLIT_SEED = 0
 NUM_CLASSES = 10
-JPEG_QUALITY = 95
 _BRIGHTEST = 16.0
 """The scans' brightest value."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``digits --out DIR`` and its options."""
-    parser.add_argument("dataset", choices=["digits"], help="scikit-learn's handwritten digits")
+    """Add ``--out DIR`` and the other options."""
     parser.add_argument("--out", required=True, metavar="DIR", help="where the files go")
     parser.add_argument("--size", type=int, default=32, help="side of the images, pixels")
     parser.add_argument("--format", choices=["jpeg", "png"], default="jpeg", help="encoding")
@@ -44,11 +52,19 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--{name} is {getattr(args, name)}; use {low} to {high}")
     images, labels = _load_digits(args.size)
     os.makedirs(args.out, exist_ok=True)
-    _refuse_other_sets(args)
+    refuse_other_sets(
+        args.out,
+        shard_names("train", args.train_shards)
+        + shard_names("validation", args.validation_shards),
+    )
     encoded = [_encode(image, args.format) for image in images]
     split = TRAIN_IMAGES
-    _write_split(args, "train", args.train_shards, encoded[:split], labels[:split])
-    _write_split(args, "validation", args.validation_shards, encoded[split:], labels[split:])
+    files = _write_split(args, "train", args.train_shards, encoded[:split], labels[:split])
+    files.update(
+        _write_split(args, "validation", args.validation_shards, encoded[split:], labels[split:])
+    )
+    write_labels(args.out, [str(digit) for digit in range(NUM_CLASSES)])
+    write_index(args.out, files)
     counts = (split, len(labels) - split)
     print(f"{args.out}: {counts[0]} training and {counts[1]} validation images, labels 1..10")
     print(
@@ -57,25 +73,6 @@ def run(args: argparse.Namespace) -> int:
         f"--input_image_size={args.size} --crop_and_flip=false"
     )
     return 0
-
-
-def _refuse_other_sets(args: argparse.Namespace) -> None:
-    """Refuse to add a second set of files, which the input could not tell from the first."""
-    ours = {_file_name("train", shard, args.train_shards) for shard in range(args.train_shards)}
-    ours |= {
-        _file_name("validation", shard, args.validation_shards)
-        for shard in range(args.validation_shards)
-    }
-    for name in sorted(os.listdir(args.out)):
-        if name.startswith(("train-", "validation-")) and name not in ours:
-            raise ConfigError(
-                f"--out {args.out} already has {name} of another set; "
-                f"remove it or choose another directory"
-            )
-
-
-def _file_name(split: str, shard: int, num_shards: int) -> str:
-    return f"{split}-{shard:05d}-of-{num_shards:05d}"
 
 
 def _load_digits(size: int) -> Tuple[List[Any], List[int]]:
@@ -110,45 +107,30 @@ def _write_split(
     num_shards: int,
     encoded: Sequence[bytes],
     labels: Sequence[int],
-) -> None:
+) -> Dict[str, FileSummary]:
     """Deal the images out to the files of a split; a file is there whole or not at all."""
     import tensorflow.compat.v1 as tf
 
-    for shard in range(num_shards):
-        name = _file_name(split, shard, num_shards)
+    summaries = {}
+    for shard, name in enumerate(shard_names(split, num_shards)):
         # The dot keeps a file that was left half-written out of the data set.
         partial = os.path.join(args.out, f".{name}.partial")
+        path = os.path.join(args.out, name)
         with tf.io.TFRecordWriter(partial) as writer:
             for index in range(shard, len(labels), num_shards):
+                label = labels[index]
                 filename = f"{split}-{index:05d}.{args.format}"
-                example = _build_example(encoded[index], labels[index], filename, args)
-                # A feature map has no order of its own; the same data give the same bytes.
-                writer.write(example.SerializeToString(deterministic=True))
-        os.replace(partial, os.path.join(args.out, name))
-
-
-def _build_example(encoded: bytes, label: int, filename: str, args: argparse.Namespace) -> Any:
-    """Build a tf.train.Example with TF-Slim's keys."""
-    import tensorflow.compat.v1 as tf
-
-    def integer(value: int) -> Any:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    def text(value: bytes) -> Any:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                "image/encoded": text(encoded),
-                "image/format": text(args.format.upper().encode()),
-                "image/filename": text(filename.encode()),
-                "image/height": integer(args.size),
-                "image/width": integer(args.size),
-                "image/channels": integer(3),
-                "image/colorspace": text(b"RGB"),
-                "image/class/label": integer(label),
-                "image/class/text": text(str(label - 1).encode()),
-            }
-        )
-    )
+                writer.write(
+                    build_example(
+                        encoded[index],
+                        args.format.upper(),
+                        args.size,
+                        args.size,
+                        label,
+                        str(label - 1),
+                        filename,
+                    )
+                )
+        os.replace(partial, path)
+        summaries[name] = summarize(path, labels[shard::num_shards])
+    return summaries
