@@ -126,7 +126,7 @@ def test_a_folder_that_another_job_owns_is_transient(digits, tmp_path):
     env = {"ENJ_JOB_UID": "mine", "ENJ_ATTEMPT": "1", "ENJ_ACCELERATOR": "CPU"}
     done = train(f"--model_dir={tmp_path}", "--train_steps=2", *digits, **env)
     assert done.returncode == 75
-    assert "job other (attempt 1) writes there" in done.stdout
+    assert "job (UID other, attempt 1) writes there" in done.stdout
 
 
 # TensorFlow's own loader compares versions in a way that its setuptools announces the end of.
