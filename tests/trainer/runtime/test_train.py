@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from efficientnet_trainer.resume import find_resume_point
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -112,6 +114,20 @@ def test_a_damaged_checkpoint_ends_the_run_as_bad_data(trained, digits, tmp_path
     last = done.stdout.splitlines()[-1]
     assert last.startswith(f"efficientnet-trainer train: checkpoint {tmp_path}")
     assert "Traceback" not in done.stdout
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_last_good_checkpoint(
+    trained, digits, tmp_path
+):
+    model_dir, _ = trained
+    shutil.copytree(str(model_dir), str(tmp_path / "out"))
+    flags = ["--train_steps=40", "--lr_scaling=absolute", "--base_learning_rate=1e30"]
+    flags += ["--warmup_epochs=0", "--save_checkpoints_steps=1"]
+    done = train(f"--model_dir={tmp_path / 'out'}", *flags, *digits)
+    assert done.returncode == 3, done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert f"the last good checkpoint is {tmp_path}/out/model.ckpt-6; lower" in last
+    assert find_resume_point(str(tmp_path / "out")).step == 6
 
 
 def test_evaluating_an_empty_folder_is_bad_data(digits, tmp_path):

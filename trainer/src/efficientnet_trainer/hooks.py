@@ -1,11 +1,10 @@
-"""What happens beside the arithmetic at each step: stop together, report, guard the saves.
+"""What happens beside the arithmetic at each step: stop together and report.
 
 A rank must not leave the loop alone, for the others would wait in the next collective for
 ever.  So the wish to stop is summed over the ranks within the step, and all see the same
 sum: they leave at the same step and save there together.
 """
 
-import os
 import time
 from collections import deque
 from typing import Any, Callable, Deque, Optional, Tuple
@@ -13,14 +12,11 @@ from typing import Any, Callable, Deque, Optional, Tuple
 import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer.config import TrainerConfig
-from efficientnet_trainer.owner import Ownership
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.stop import StopFlag
 
 RATE_WINDOW_S = 30.0
 SUMMARY_FLUSH_S = 10
-STEP_DONE = "step_done"
-"""Collection of the tensor that tells the step once its update is applied."""
 
 
 class Shared:
@@ -164,109 +160,6 @@ class ReportHook(tf.train.SessionRunHook):
             figures = {"images_per_second": images_per_s, "loss": loss, "learning_rate": rate}
             values = [tf.Summary.Value(tag=t, simple_value=v) for t, v in figures.items()]
             self._writer.add_summary(tf.Summary(value=values), step)
-
-
-class SaveListener(tf.train.CheckpointSaverListener):
-    """Lets only the owner save, and tells of each checkpoint."""
-
-    def __init__(
-        self, reporter: ProgressReporter, flag: StopFlag, ownership: Optional[Ownership]
-    ) -> None:
-        """Take the claim to check, which only the writing rank of a job has."""
-        self._reporter = reporter
-        self._flag = flag
-        self._ownership = ownership
-        self._started = 0.0
-        self._phase = "training"
-
-    def before_save(self, session: Any, global_step_value: Any) -> None:
-        """Refuse to write where another run took over.
-
-        Raises:
-            OwnerLostError: it did.
-        """
-        if self._ownership is not None:
-            self._ownership.check()
-        self._phase = self._reporter.state.phase
-        self._started = time.time()
-        self._reporter.enter("saving")
-
-    def after_save(self, session: Any, global_step_value: Any) -> None:
-        """Record the checkpoint and go back to what was interrupted."""
-        self._flag.note_saved()
-        now = time.time()
-        self._reporter.record(
-            checkpoint_step=int(global_step_value),
-            checkpoint_saved_at=now,
-            checkpoint_save_seconds=now - self._started,
-        )
-        self._reporter.enter(self._phase)
-
-
-class CheckpointHook(tf.train.SessionRunHook):
-    """Saves every ``save_steps``, and at the end of the session.
-
-    TensorFlow's own hook also writes the graph as text and once more with each checkpoint:
-    for this network that is longer than the save itself.  Under a strategy it takes no
-    listener, either.  Every rank saves, because reading batch statistics is a collective.
-    """
-
-    def __init__(
-        self, folder: str, save_steps: int, listener: SaveListener, owns_restored: bool
-    ) -> None:
-        """Take where and when to save.
-
-        Args:
-            folder: where the checkpoints go.
-            save_steps: steps between them.
-            listener: called around each save.
-            owns_restored: whether this rank saved the checkpoints that it restores from, and
-                so may delete them in their turn.
-        """
-        self._prefix = os.path.join(folder, "model.ckpt")
-        self._save_steps = save_steps
-        self._listener = listener
-        self._owns_restored = owns_restored
-        self._saved_step = 0
-
-    def begin(self) -> None:
-        """Find the step in the graph, and make the folder: a saver does not."""
-        os.makedirs(os.path.dirname(self._prefix), exist_ok=True)
-        (self._step_done,) = tf.get_collection(STEP_DONE)
-
-    def after_create_session(self, session: Any, coord: Any) -> None:
-        """Count from what was restored, which needs no saving."""
-        self._saved_step = int(session.run(tf.train.get_global_step()))
-        if not self._owns_restored:
-            # TensorFlow tells each rank's saver what rank 0 has kept, as if it were its own.
-            self._saver().set_last_checkpoints_with_time([])
-
-    def before_run(self, _run_context: Any) -> Any:
-        """Fetch the step."""
-        return tf.train.SessionRunArgs(self._step_done)
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Save where it is time."""
-        step = int(run_values.results)
-        if step // self._save_steps > self._saved_step // self._save_steps:
-            self._save(run_context.session, step)
-
-    def end(self, session: Any) -> None:
-        """Save the last step, whether the run is complete or was stopped."""
-        step = int(session.run(tf.train.get_global_step()))
-        if step != self._saved_step:
-            self._save(session, step)
-
-    def _save(self, session: Any, step: int) -> None:
-        self._listener.before_save(session, step)
-        tf.logging.info("Saving checkpoints for %d into %s.", step, self._prefix)
-        self._saver().save(session, self._prefix, global_step=step, write_meta_graph=False)
-        self._saved_step = step
-        self._listener.after_save(session, step)
-
-    def _saver(self) -> tf.train.Saver:
-        (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
-        return saver
 
 
 class EvaluationHook(tf.train.SessionRunHook):

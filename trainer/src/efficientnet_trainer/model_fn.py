@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
-from efficientnet_trainer import hooks, restore
+from efficientnet_trainer import hooks, restore, saving
 from efficientnet_trainer.backend import Rank, TensorFlowBackend
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.loss import cross_entropy, weight_decay
@@ -82,7 +82,7 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
     shared_loss, stop = run.backend.share(loss, run.flag)
     with tf.control_dependencies([train_op]):
         step_done = tf.identity(step.read_value(), name="step_done")
-    tf.add_to_collection(hooks.STEP_DONE, step_done)
+    tf.add_to_collection(saving.STEP_DONE, step_done)
     report = hooks.ReportHook(
         config,
         run.rank.size,

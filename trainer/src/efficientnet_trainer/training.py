@@ -16,11 +16,12 @@ from efficientnet_trainer.backend import InputFn, choose_backend, read_rank
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.errors import DataError
 from efficientnet_trainer.export import export_model
-from efficientnet_trainer.hooks import EvaluationHook, SaveListener
+from efficientnet_trainer.hooks import EvaluationHook
 from efficientnet_trainer.input import make_input_fn
 from efficientnet_trainer.model_fn import MEAN_LOSS, TOP_1, TOP_5, RunContext, make_model_fn
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.resume import ResumePoint, find_resume_point
+from efficientnet_trainer.saving import SaveListener
 from efficientnet_trainer.stop import StopFlag
 from efficientnet_trainer.termination import DONE, STOPPED, Termination, reason_of
 
