@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer.resume import find_resume_point
+from PIL import Image
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -54,16 +55,38 @@ def test_it_prints_the_original_lines(trained):
     assert results == ["4", "6"]
 
 
-def test_tensorboard_has_loss_rate_and_speed(trained):
-    model_dir, _ = trained
+def tags_of(folder):
+    """Return the steps of each tag in a folder's event files."""
     tags = {}
-    for path in model_dir.glob("events.out.tfevents.*"):
+    for path in folder.glob("events.out.tfevents.*"):
         for event in tf.train.summary_iterator(str(path)):
             for value in event.summary.value:
-                tags.setdefault(value.tag, []).append(event.step)
-    assert {tag: sorted(steps) for tag, steps in tags.items()} == {
-        tag: [1, 2, 3, 4, 5, 6] for tag in ("loss", "learning_rate", "images_per_second")
-    }
+                tags.setdefault(value.tag, set()).add(event.step)
+    return tags
+
+
+def test_tensorboard_has_curves_and_pictures(trained):
+    model_dir, _ = trained
+    tags = tags_of(model_dir)
+    # The first batch of each stretch between evaluations.
+    assert tags.pop("augmented_images") == {1, 5}
+    curves = ("loss", "learning_rate", "images_per_second", "input_wait_ratio")
+    assert tags == {tag: {1, 2, 3, 4, 5, 6} for tag in curves}
+    evaluated = tags_of(model_dir / "eval")
+    for tag in ("loss", "top_1_accuracy", "top_5_accuracy", "confusion_matrix"):
+        assert evaluated[tag] == {4, 6}, tag
+
+
+def test_a_run_is_plotted(trained, run_script, tmp_path):
+    model_dir, _ = trained
+    out = tmp_path / "run.png"
+    done = run_script("plot", model_dir, "--out", out)
+    assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
+    with Image.open(str(out)) as image:
+        image.load()
+        assert image.size == (1320, 840)
+        # Lines and letters; a blank sheet has one colour.
+        assert len(set(image.convert("L").getdata())) > 20
 
 
 def test_a_finished_run_is_only_evaluated_again(trained, digits, tmp_path):

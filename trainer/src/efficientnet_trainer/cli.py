@@ -17,6 +17,7 @@ COMMANDS = {
     "describe": "print a model's parameters and variables",
     "logits": "compute logits of an array of images",
     "prepare": "write a data set as TFRecords",
+    "plot": "draw a run's loss, accuracy, rate and speed as PNG",
 }
 
 

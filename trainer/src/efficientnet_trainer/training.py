@@ -18,6 +18,7 @@ from efficientnet_trainer.errors import DataError
 from efficientnet_trainer.export import export_model
 from efficientnet_trainer.hooks import EvaluationHook
 from efficientnet_trainer.input import make_input_fn
+from efficientnet_trainer.input_watch import watch_input
 from efficientnet_trainer.model_fn import MEAN_LOSS, TOP_1, TOP_5, RunContext, make_model_fn
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.resume import ResumePoint, find_resume_point
@@ -107,7 +108,10 @@ class Run:
         ownership = own(self._config.model_dir, self._env)
         try:
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)
-            input_fn = make_input_fn(self._config, True, rank.size, rank.rank)
+            input_fn = watch_input(
+                make_input_fn(self._config, True, rank.size, rank.rank),
+                self._config.checkpoint_steps(rank.size) if rank.is_chief else 0,
+            )
             for target in self._targets(step):
                 self._run.backend.train(make_model_fn(self._run), input_fn, target, listener)
                 if self._run.flag.requested:
