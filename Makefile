@@ -17,7 +17,8 @@ CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 .NOTPARALLEL:
 .PHONY: help setup setup-python demo test test-unit coverage mutation test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
-	helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator
+	helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator \
+	bench-trainer
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +65,9 @@ bench-gang: setup ## measure table, restart and stop of a gang; needs the cluste
 bench-operator: setup ## measure gangs of 8 to 5,000 NPUs on kwok's nodes against a bare loop
 	$(BENCH) tests/bench/operator_scale.py
 
+bench-trainer: setup-python ## measure what the trainer adds to TensorFlow: step, start, memory
+	$(BENCH) tests/bench/trainer_loop.py
+
 lint: setup-python ## ruff and the import rules
 	$(RUFF) check operator tools tests trainer
 	$(RUFF) format --check operator tools tests trainer
@@ -81,6 +85,7 @@ generate: setup ## write the CRD, the references and deploy/ anew
 	$(PYTHON) -m efficientnet_operator.api.generate --crd deploy/crd \
 		--crd charts/efficientnet-operator/files --reference docs/reference
 	$(PYTHON) -m efficientnet_operator.documenting --reference docs/reference
+	trainer/.venv/bin/python -m efficientnet_trainer.documenting --reference docs/reference
 	tools/manifests.sh
 
 verify: generate ## generate, then fail on a difference
