@@ -66,8 +66,9 @@ bench-gang: setup ## measure table, restart and stop of a gang; needs the cluste
 bench-operator: setup ## measure gangs of 8 to 5,000 NPUs on kwok's nodes against a bare loop
 	$(BENCH) tests/bench/operator_scale.py
 
-bench-trainer: setup-python ## measure the trainer's input against a bare loop
+bench-trainer: setup-python ## measure the trainer's input, step, start and memory against bare loops
 	$(BENCH) tests/bench/trainer.py
+	$(BENCH) tests/bench/trainer_loop.py
 
 lint: setup-python ## ruff and the import rules
 	$(RUFF) check operator tools tests trainer
@@ -90,6 +91,7 @@ generate: setup ## write the CRD, references, dashboards, the chart's page and d
 	$$(tools/binaries.sh path helm-docs) --chart-search-root charts --sort-values-order file \
 		--log-level warning
 	$(PYTHON) -m efficientnet_operator.enj.documenting --reference docs/reference
+	trainer/.venv/bin/python -m efficientnet_trainer.documenting --reference docs/reference
 	tools/manifests.sh
 
 verify: generate ## generate, then fail on a difference

@@ -2,7 +2,7 @@
 
 import pytest
 import tensorflow.compat.v1 as tf
-from efficientnet_trainer.errors import ConfigError, DataError
+from efficientnet_trainer.errors import ConfigError, DataError, DivergedError
 from efficientnet_trainer.failures import explain
 from efficientnet_trainer.owner import OwnerLostError
 
@@ -32,7 +32,26 @@ ENDS = {
         1,
         "InvalidArgumentError: Matrix size-incompatible",
     ),
-    "the loss is lost": (tf.train.NanLossDuringTrainingError(), 1, "the loss is not a number"),
+    "the loss is lost": (
+        tf.train.NanLossDuringTrainingError(),
+        3,
+        "the loss is no number; there is no checkpoint yet; lower --base_learning_rate",
+    ),
+    "the weights are lost": (
+        DivergedError("the weights of step 7 are no finite numbers"),
+        3,
+        "the weights of step 7 are no finite numbers; there is no checkpoint yet",
+    ),
+    "the disk is full, says a saver that is not ours": (
+        tf.errors.ResourceExhaustedError(None, None, "/out/x; No space left on device\nmore"),
+        75,
+        "/out/x; No space left on device; there is no checkpoint yet; make room",
+    ),
+    "memory is full": (
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+        1,
+        "ResourceExhaustedError: OOM when allocating tensor",
+    ),
     "a fault of ours": (KeyError("x"), 1, "KeyError: 'x'"),
 }
 

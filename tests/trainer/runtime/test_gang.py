@@ -3,12 +3,14 @@
 Stopped by a SIGTERM to one of them, resumed by the next attempt, evaluated at the end.
 """
 
+import json
 import re
 import signal
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from efficientnet_trainer.resume import find_resume_point
 
 pytestmark = pytest.mark.timeout(280)
 
@@ -144,3 +146,21 @@ def test_no_attempt_owns_the_folder_once_it_ended(stopped_gang, resumed_gang, mo
     assert not stopped_gang[0].still_owns
     assert [pod.process.returncode for pod in resumed_gang] == [0, 0]
     assert not (model_dir / ".owner").exists()
+
+
+def test_a_loss_that_is_no_number_ends_all_ranks_and_harms_no_checkpoint(
+    resumed_gang, make_pod, publish_files, digits, model_dir
+):
+    step = resumed_gang[0].termination()["step"]
+    pod = make_pod("j-3-0", 2, npus_per_pod=2, attempt=3)
+    flags = [f"--model_dir={model_dir}", f"--train_steps={step + 40}", "--lr_scaling=absolute"]
+    flags += ["--base_learning_rate=1e30", "--warmup_epochs=0", "--save_checkpoints_steps=1"]
+    pod.start(*flags, *digits)
+    publish_files([pod], ranks_per_pod=2)
+    assert pod.wait(200) == 3, pod.log_text()
+    (folder,) = pod.folder.glob("enj-*")
+    words = [json.loads((folder / f"rank-{n}.exit.json").read_text()) for n in range(2)]
+    assert [word["exitCode"] for word in words] == [3, 3]
+    for word in words:
+        assert f"the last good checkpoint is {model_dir}/model.ckpt-{step}; " in word["message"]
+    assert find_resume_point(str(model_dir)).step == step

@@ -23,7 +23,14 @@ REFUSALS = {
     "an earlier attempt of my job is": (Owner("job-a", 1, NOW), None),
     "a later attempt of my job is": (Owner("job-a", 3, NOW), "attempt 3 of this job took over"),
     "a later attempt is, long ago": (Owner("job-a", 3, 0.0), "attempt 3 of this job took over"),
-    "another job that was seen 59 s ago": (Owner("job-b", 1, NOW - 59), "job job-b"),
+    "another job that was seen 59 s ago": (
+        Owner("job-b", 1, NOW - 59, "job b0, pod b0-1-0"),
+        "job b0, pod b0-1-0 (UID job-b, attempt 1) writes there, last seen 59 s ago",
+    ),
+    "another job, of an operator that left no name": (
+        Owner("job-b", 1, NOW - 59),
+        "job (UID job-b, attempt 1) writes there",
+    ),
     "another job that was seen 60 s ago": (Owner("job-b", 9, NOW - 60), None),
 }
 
@@ -39,12 +46,14 @@ def test_a_lower_attempt_loses_the_folder_and_says_so(tmp_path):
     old.renew()
     new = Ownership(str(tmp_path), "job-a", 2, clock=lambda: NOW + 1)
     new.renew()
-    with pytest.raises(OwnerLostError, match=r"attempt 1 may not save to .*: attempt 2") as caught:
+    with pytest.raises(
+        OwnerLostError, match=r"attempt 1\) may not save to .*: attempt 2"
+    ) as caught:
         old.check()
     assert caught.value.exit_code == 75
     new.check()
     record = json.loads((tmp_path / ".owner").read_text())
-    assert record == {"jobUID": "job-a", "attempt": 2, "renewed": NOW + 1}
+    assert record == {"jobUID": "job-a", "attempt": 2, "renewed": NOW + 1, "name": ""}
 
 
 def test_releasing_leaves_what_another_took(tmp_path):
@@ -108,6 +117,24 @@ def test_a_record_that_cannot_be_deleted_does_not_hide_why_the_run_ended(tmp_pat
 def test_an_unreadable_record_owns_nothing(tmp_path):
     (tmp_path / ".owner").write_text("{")
     Ownership(str(tmp_path), "job-a", 1, clock=lambda: NOW).renew()
+
+
+def test_a_second_job_is_refused_by_name_until_the_first_is_dead(tmp_path):
+    first = {"ENJ_JOB_UID": "job-a", "ENJ_JOB_NAME": "b0", "JOB_POD_NAME": "b0-3-0"}
+    second = {"ENJ_JOB_UID": "job-b", "ENJ_JOB_NAME": "b1", "JOB_POD_NAME": "b1-1-0"}
+    owner = claim(str(tmp_path), dict(first, ENJ_ATTEMPT="3"))
+    with pytest.raises(OwnerLostError) as caught:
+        claim(str(tmp_path), second)
+    message = str(caught.value)
+    assert message.startswith("job b1, pod b1-1-0 (UID job-b, attempt 1) may not save to ")
+    assert "job b0, pod b0-3-0 (UID job-a, attempt 3) writes there, last seen 0 s ago" in message
+    record = json.loads((tmp_path / ".owner").read_text())
+    owner.release()
+    # Killed, it would have left its record behind.
+    (tmp_path / ".owner").write_text(json.dumps(dict(record, renewed=record["renewed"] - 60)))
+    successor = claim(str(tmp_path), second)
+    assert json.loads((tmp_path / ".owner").read_text())["jobUID"] == "job-b"
+    successor.release()
 
 
 def test_a_run_by_hand_owns_nothing(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from efficientnet_trainer.resume import find_resume_point
+from PIL import Image
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -52,16 +55,38 @@ def test_it_prints_the_original_lines(trained):
     assert results == ["4", "6"]
 
 
-def test_tensorboard_has_loss_rate_and_speed(trained):
-    model_dir, _ = trained
+def tags_of(folder):
+    """Return the steps of each tag in a folder's event files."""
     tags = {}
-    for path in model_dir.glob("events.out.tfevents.*"):
+    for path in folder.glob("events.out.tfevents.*"):
         for event in tf.train.summary_iterator(str(path)):
             for value in event.summary.value:
-                tags.setdefault(value.tag, []).append(event.step)
-    assert {tag: sorted(steps) for tag, steps in tags.items()} == {
-        tag: [1, 2, 3, 4, 5, 6] for tag in ("loss", "learning_rate", "images_per_second")
-    }
+                tags.setdefault(value.tag, set()).add(event.step)
+    return tags
+
+
+def test_tensorboard_has_curves_and_pictures(trained):
+    model_dir, _ = trained
+    tags = tags_of(model_dir)
+    # The first batch of each stretch between evaluations.
+    assert tags.pop("augmented_images") == {1, 5}
+    curves = ("loss", "learning_rate", "images_per_second", "input_wait_ratio")
+    assert tags == {tag: {1, 2, 3, 4, 5, 6} for tag in curves}
+    evaluated = tags_of(model_dir / "eval")
+    for tag in ("loss", "top_1_accuracy", "top_5_accuracy", "confusion_matrix"):
+        assert evaluated[tag] == {4, 6}, tag
+
+
+def test_a_run_is_plotted(trained, run_script, tmp_path):
+    model_dir, _ = trained
+    out = tmp_path / "run.png"
+    done = run_script("plot", model_dir, "--out", out)
+    assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
+    with Image.open(str(out)) as image:
+        image.load()
+        assert image.size == (1320, 840)
+        # Lines and letters; a blank sheet has one colour.
+        assert len(set(image.convert("L").getdata())) > 20
 
 
 def test_a_finished_run_is_only_evaluated_again(trained, digits, tmp_path):
@@ -114,6 +139,20 @@ def test_a_damaged_checkpoint_ends_the_run_as_bad_data(trained, digits, tmp_path
     assert "Traceback" not in done.stdout
 
 
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_last_good_checkpoint(
+    trained, digits, tmp_path
+):
+    model_dir, _ = trained
+    shutil.copytree(str(model_dir), str(tmp_path / "out"))
+    flags = ["--train_steps=40", "--lr_scaling=absolute", "--base_learning_rate=1e30"]
+    flags += ["--warmup_epochs=0", "--save_checkpoints_steps=1"]
+    done = train(f"--model_dir={tmp_path / 'out'}", *flags, *digits)
+    assert done.returncode == 3, done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert f"the last good checkpoint is {tmp_path}/out/model.ckpt-6; lower" in last
+    assert find_resume_point(str(tmp_path / "out")).step == 6
+
+
 def test_evaluating_an_empty_folder_is_bad_data(digits, tmp_path):
     done = train(f"--model_dir={tmp_path}", "--mode=eval", *digits)
     assert done.returncode == 3
@@ -126,7 +165,7 @@ def test_a_folder_that_another_job_owns_is_transient(digits, tmp_path):
     env = {"ENJ_JOB_UID": "mine", "ENJ_ATTEMPT": "1", "ENJ_ACCELERATOR": "CPU"}
     done = train(f"--model_dir={tmp_path}", "--train_steps=2", *digits, **env)
     assert done.returncode == 75
-    assert "job other (attempt 1) writes there" in done.stdout
+    assert "job (UID other, attempt 1) writes there" in done.stdout
 
 
 # TensorFlow's own loader compares versions in a way that its setuptools announces the end of.

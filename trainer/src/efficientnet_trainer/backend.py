@@ -17,8 +17,9 @@ from efficientnet_trainer.cluster import CPU
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.environment import LOCAL_RANKS
 from efficientnet_trainer.errors import TrainerError
-from efficientnet_trainer.hooks import AgreedStopHook, CheckpointHook, SaveListener, Shared
+from efficientnet_trainer.hooks import AgreedStopHook, Shared
 from efficientnet_trainer.packed_all_reduce import pack_gradients
+from efficientnet_trainer.saving import CheckpointHook, SaveListener
 from efficientnet_trainer.stop import StopFlag
 
 ModelFn = Callable[..., Any]

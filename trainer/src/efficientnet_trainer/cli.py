@@ -18,6 +18,7 @@ COMMANDS = {
     "logits": "compute logits of an array of images",
     "prepare": "write a data set as TFRecords",
     "inspect": "say what a data set consists of and what is broken in it",
+    "plot": "draw a run's loss, accuracy, rate and speed as PNG",
 }
 
 

@@ -22,3 +22,7 @@ class DataError(TrainerError):
     """Records, labels or checkpoints that are missing or broken."""
 
     exit_code = 3
+
+
+class DivergedError(DataError):
+    """The loss or the weights are no finite numbers: another attempt would end the same."""

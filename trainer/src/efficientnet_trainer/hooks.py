@@ -1,26 +1,29 @@
-"""What happens beside the arithmetic at each step: stop together, report, guard the saves.
+"""What happens beside the arithmetic at each step: stop together and report.
 
 A rank must not leave the loop alone, for the others would wait in the next collective for
 ever.  So the wish to stop is summed over the ranks within the step, and all see the same
 sum: they leave at the same step and save there together.
 """
 
-import os
+import math
 import time
-from collections import deque
-from typing import Any, Callable, Deque, Optional, Tuple
+from typing import Any, Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
+from efficientnet_trainer import pictures
 from efficientnet_trainer.config import TrainerConfig
-from efficientnet_trainer.owner import Ownership
+from efficientnet_trainer.confusion import ConfusionHook
+from efficientnet_trainer.console import Console
+from efficientnet_trainer.errors import DivergedError
+from efficientnet_trainer.input_watch import METER
+from efficientnet_trainer.meters import InputMeter, RateMeter, Rates, StepTimes, share
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.stop import StopFlag
 
-RATE_WINDOW_S = 30.0
 SUMMARY_FLUSH_S = 10
-STEP_DONE = "step_done"
-"""Collection of the tensor that tells the step once its update is applied."""
+LOSS_SCALE = "loss_scale"
+"""Collection of the factor of the loss, where precision is mixed."""
 
 
 class Shared:
@@ -64,24 +67,6 @@ class AgreedStopHook(tf.train.SessionRunHook):
             run_context.request_stop()
 
 
-class RateMeter:
-    """Steps per second over the last half minute."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start without a rate."""
-        self._clock = clock
-        self._seen: Deque[Tuple[float, int]] = deque()
-
-    def measure(self, step: int) -> Optional[float]:
-        """Note that ``step`` is done and return the rate, if there is one yet."""
-        now = self._clock()
-        self._seen.append((now, step))
-        while len(self._seen) > 2 and now - self._seen[0][0] > RATE_WINDOW_S:
-            self._seen.popleft()
-        seconds, steps = now - self._seen[0][0], step - self._seen[0][1]
-        return steps / seconds if steps > 0 and seconds > 0 else None
-
-
 class ReportHook(tf.train.SessionRunHook):
     """Tells the launcher of each step, and the log and TensorBoard of every ``log_steps``."""
 
@@ -100,189 +85,152 @@ class ReportHook(tf.train.SessionRunHook):
             num_ranks: ranks that share a step.
             figures: dict of the tensors ``step`` (after the update), ``loss``, ``rate``.
             reporter: where each step is told.
-            summary_dir: where images per second are drawn, or None on ranks above 0.
+            summary_dir: where curves and images are drawn, or None on ranks above 0.
         """
         self._config = config
         self._global_batch = config.train_batch_size * num_ranks
         self._steps_per_epoch = config.steps_per_epoch(num_ranks)
-        self._figures = figures
+        self._figures = dict(figures)
         self._reporter = reporter
         self._summary_dir = summary_dir
         self._writer: Optional[Any] = None
-        self._meter = RateMeter()
-        self._logged = (time.monotonic(), 0)
+        self._console = Console(config.train_steps)
+        self._input = InputMeter()
+        self._rates = RateMeter()
+        state = reporter.state
+        # A run that evaluates in between has several sessions; what is counted goes on.
+        self._times = StepTimes(state.step_seconds_counts, state.step_seconds_sum)
+        self._waited_before_s = state.input_wait_seconds or 0.0
+        self._step = 0
+        self._started = 0.0
+        self._is_compiled = False
+        self._logged = (time.monotonic(), 0, 0.0)
 
     def begin(self) -> None:
         """Show that the graph is being compiled until the first step is done."""
+        self._reporter.reach("graph")
         self._reporter.enter("compiling")
+        for scale in tf.get_collection(LOSS_SCALE):
+            self._figures["loss_scale"] = scale
+        for meter in tf.get_collection(METER):
+            self._input = meter
         if self._summary_dir is not None:
             self._writer = tf.summary.FileWriter(self._summary_dir, flush_secs=SUMMARY_FLUSH_S)
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Start counting from the step that was restored."""
-        step = int(session.run(tf.train.get_global_step()))
-        self._meter.measure(step)
-        self._logged = (time.monotonic(), step)
+        self._reporter.reach("session")
+        self._step = int(session.run(tf.train.get_global_step()))
+        if self._reporter.state.restored_step is None:
+            self._reporter.record(restored_step=self._step)
+        self._console.start(self._step)
+        self._rates.measure(self._step)
+        self._logged = (time.monotonic(), self._step, 0.0)
 
     def before_run(self, _run_context: Any) -> Any:
         """Fetch the figures with the step."""
+        self._started = time.monotonic()
         return tf.train.SessionRunArgs(self._figures)
 
     def after_run(self, _run_context: Any, run_values: Any) -> None:
-        """Report the step."""
+        """Report the step, or the steps of an NPU's loop.
+
+        Raises:
+            DivergedError: the loss is no finite number.
+        """
         figures = run_values.results
-        step, loss, rate = int(figures["step"]), float(figures["loss"]), float(figures["rate"])
-        steps_per_s = self._meter.measure(step)
-        left = self._config.train_steps - step
+        step, loss = int(figures["step"]), float(figures["loss"])
+        if not math.isfinite(loss):
+            # The sum over the ranks is no number on any of them, so all end at this step.
+            raise DivergedError(f"the loss of step {step} is {loss}")
+        steps = max(step - self._step, 1)
+        self._step = step
+        if self._is_compiled:
+            self._times.observe((time.monotonic() - self._started) / steps, steps)
+        elif self._reporter.reach("first_step"):
+            self._console.say(self._reporter.describe_start())
+        self._is_compiled = True
         if self._reporter.state.phase != "training":
             self._reporter.enter("training")
-        self._reporter.advance(
-            step=step,
-            epoch=step / self._steps_per_epoch,
-            loss=loss,
-            learning_rate=rate,
-            images_per_second=steps_per_s and steps_per_s * self._global_batch,
-            eta_seconds=steps_per_s and left / steps_per_s,
-        )
-        last_time, last_step = self._logged
-        if step // self._config.log_steps > last_step // self._config.log_steps or left <= 0:
-            now = time.monotonic()
-            images_per_s = (step - last_step) * self._global_batch / max(now - last_time, 1e-9)
-            self._logged = (now, step)
-            self._log(step, images_per_s, loss, rate)
+        rates = self._rates.measure(step, self._input.waited_s)
+        self._advance(figures, rates)
+        left = self._config.train_steps - step
+        if step // self._config.log_steps > self._logged[1] // self._config.log_steps or left <= 0:
+            self._log(step, loss, float(figures["rate"]))
 
     def end(self, session: Any) -> None:
         """Write out what TensorBoard has not seen yet."""
+        self._console.close()
         if self._writer is not None:
             self._writer.close()
 
-    def _log(self, step: int, images_per_s: float, loss: float, rate: float) -> None:
-        epoch = step / self._steps_per_epoch
-        # The original trainer's line, blanks included: people have scripts that read it.
-        print(f"step:{step}  epoch:{epoch} ips:{images_per_s} loss:{loss} lr:{rate}", flush=True)
-        if self._writer is not None:
-            figures = {"images_per_second": images_per_s, "loss": loss, "learning_rate": rate}
-            values = [tf.Summary.Value(tag=t, simple_value=v) for t, v in figures.items()]
-            self._writer.add_summary(tf.Summary(value=values), step)
-
-
-class SaveListener(tf.train.CheckpointSaverListener):
-    """Lets only the owner save, and tells of each checkpoint."""
-
-    def __init__(
-        self, reporter: ProgressReporter, flag: StopFlag, ownership: Optional[Ownership]
-    ) -> None:
-        """Take the claim to check, which only the writing rank of a job has."""
-        self._reporter = reporter
-        self._flag = flag
-        self._ownership = ownership
-        self._started = 0.0
-        self._phase = "training"
-
-    def before_save(self, session: Any, global_step_value: Any) -> None:
-        """Refuse to write where another run took over.
-
-        Raises:
-            OwnerLostError: it did.
-        """
-        if self._ownership is not None:
-            self._ownership.check()
-        self._phase = self._reporter.state.phase
-        self._started = time.time()
-        self._reporter.enter("saving")
-
-    def after_save(self, session: Any, global_step_value: Any) -> None:
-        """Record the checkpoint and go back to what was interrupted."""
-        self._flag.note_saved()
-        now = time.time()
-        self._reporter.record(
-            checkpoint_step=int(global_step_value),
-            checkpoint_saved_at=now,
-            checkpoint_save_seconds=now - self._started,
+    def _advance(self, figures: Any, rates: Rates) -> None:
+        speed = rates.steps_per_s
+        images_per_s = speed and speed * self._global_batch
+        scale = figures.get("loss_scale")
+        self._reporter.advance(
+            step=self._step,
+            epoch=self._step / self._steps_per_epoch,
+            loss=float(figures["loss"]),
+            learning_rate=float(figures["rate"]),
+            images_per_second=images_per_s,
+            eta_seconds=speed and (self._config.train_steps - self._step) / speed,
+            input_wait_ratio=rates.wait_ratio,
+            input_wait_seconds=self._waited_before_s + self._input.waited_s,
+            loss_scale=None if scale is None else float(scale),
+            **self._times.figures(),
         )
-        self._reporter.enter(self._phase)
+        self._console.show(self._step, float(figures["loss"]), images_per_s)
+
+    def _log(self, step: int, loss: float, rate: float) -> None:
+        now, waited_s = time.monotonic(), self._input.waited_s
+        last_time, last_step, last_waited_s = self._logged
+        self._logged = (now, step, waited_s)
+        steps = max(step - last_step, 1)
+        step_s = max(now - last_time, 1e-9) / steps
+        wait_s = (waited_s - last_waited_s) / steps
+        ips, epoch = self._global_batch / step_s, step / self._steps_per_epoch
+        # The original trainer's line, blanks included: people have scripts that read it.
+        self._console.say(f"step:{step}  epoch:{epoch} ips:{ips} loss:{loss} lr:{rate}")
+        waited = share(wait_s, step_s)
+        self._console.say(f"input: {waited:.1%} of a step waited, {wait_s:.3f} of {step_s:.3f} s")
+        if self._writer is None:
+            return
+        scalars = {
+            "images_per_second": ips,
+            "loss": loss,
+            "learning_rate": rate,
+            "input_wait_ratio": waited,
+        }
+        self._writer.add_summary(pictures.scalar_summary(scalars), step)
+        images = self._input.take_images()
+        if images is not None:
+            sheet = pictures.arrange_sheet(images)
+            self._writer.add_summary(pictures.image_summary("augmented_images", sheet), step)
 
 
-class CheckpointHook(tf.train.SessionRunHook):
-    """Saves every ``save_steps``, and at the end of the session.
-
-    TensorFlow's own hook also writes the graph as text and once more with each checkpoint:
-    for this network that is longer than the save itself.  Under a strategy it takes no
-    listener, either.  Every rank saves, because reading batch statistics is a collective.
-    """
-
-    def __init__(
-        self, folder: str, save_steps: int, listener: SaveListener, owns_restored: bool
-    ) -> None:
-        """Take where and when to save.
-
-        Args:
-            folder: where the checkpoints go.
-            save_steps: steps between them.
-            listener: called around each save.
-            owns_restored: whether this rank saved the checkpoints that it restores from, and
-                so may delete them in their turn.
-        """
-        self._prefix = os.path.join(folder, "model.ckpt")
-        self._save_steps = save_steps
-        self._listener = listener
-        self._owns_restored = owns_restored
-        self._saved_step = 0
-
-    def begin(self) -> None:
-        """Find the step in the graph, and make the folder: a saver does not."""
-        os.makedirs(os.path.dirname(self._prefix), exist_ok=True)
-        (self._step_done,) = tf.get_collection(STEP_DONE)
-
-    def after_create_session(self, session: Any, coord: Any) -> None:
-        """Count from what was restored, which needs no saving."""
-        self._saved_step = int(session.run(tf.train.get_global_step()))
-        if not self._owns_restored:
-            # TensorFlow tells each rank's saver what rank 0 has kept, as if it were its own.
-            self._saver().set_last_checkpoints_with_time([])
-
-    def before_run(self, _run_context: Any) -> Any:
-        """Fetch the step."""
-        return tf.train.SessionRunArgs(self._step_done)
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:
-        """Save where it is time."""
-        step = int(run_values.results)
-        if step // self._save_steps > self._saved_step // self._save_steps:
-            self._save(run_context.session, step)
-
-    def end(self, session: Any) -> None:
-        """Save the last step, whether the run is complete or was stopped."""
-        step = int(session.run(tf.train.get_global_step()))
-        if step != self._saved_step:
-            self._save(session, step)
-
-    def _save(self, session: Any, step: int) -> None:
-        self._listener.before_save(session, step)
-        tf.logging.info("Saving checkpoints for %d into %s.", step, self._prefix)
-        self._saver().save(session, self._prefix, global_step=step, write_meta_graph=False)
-        self._saved_step = step
-        self._listener.after_save(session, step)
-
-    def _saver(self) -> tf.train.Saver:
-        (saver,) = tf.get_collection(tf.GraphKeys.SAVERS)
-        return saver
-
-
-class EvaluationHook(tf.train.SessionRunHook):
+class EvaluationHook(ConfusionHook):
     """Counts evaluated batches as progress, and leaves when asked to stop."""
 
     def __init__(self, reporter: ProgressReporter, flag: StopFlag) -> None:
         """Report to ``reporter``, watch ``flag``."""
+        super().__init__()
         self._reporter = reporter
         self._flag = flag
 
     def begin(self) -> None:
         """Enter the phase."""
+        super().begin()
         self._reporter.enter("evaluating")
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Record the batch."""
+        super().after_run(run_context, run_values)
         self._reporter.advance()
         if self._flag.requested:
             run_context.request_stop()
+
+    def end(self, session: Any) -> None:
+        """Draw what was evaluated, unless a stop cut it short."""
+        if not self._flag.requested:
+            super().end(session)

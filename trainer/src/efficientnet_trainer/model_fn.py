@@ -4,13 +4,15 @@ Training and evaluation build the same variables; evaluation reads their moving 
 The backend says what differs between NPUs and CPUs.
 """
 
+import os
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
-from efficientnet_trainer import hooks, restore
+from efficientnet_trainer import hooks, restore, saving
 from efficientnet_trainer.backend import Rank, TensorFlowBackend
 from efficientnet_trainer.config import TrainerConfig
+from efficientnet_trainer.confusion import note_answers
 from efficientnet_trainer.loss import cross_entropy, weight_decay
 from efficientnet_trainer.model import build_logits, normalize
 from efficientnet_trainer.optimizer import (
@@ -61,6 +63,8 @@ def make_model_fn(run: RunContext) -> Callable[..., Any]:
         loss += weight_decay(tf.trainable_variables(), run.config.weight_decay)
         if is_training:
             return _build_training(run, loss)
+        if run.rank.is_chief:
+            note_answers(logits, labels, os.path.join(run.config.model_dir, "eval"))
         return run.backend.build_spec(
             mode,
             loss=loss,
@@ -82,7 +86,7 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
     shared_loss, stop = run.backend.share(loss, run.flag)
     with tf.control_dependencies([train_op]):
         step_done = tf.identity(step.read_value(), name="step_done")
-    tf.add_to_collection(hooks.STEP_DONE, step_done)
+    tf.add_to_collection(saving.STEP_DONE, step_done)
     report = hooks.ReportHook(
         config,
         run.rank.size,

@@ -17,9 +17,9 @@ import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer import backend
 from efficientnet_trainer.config import TrainerConfig
-from efficientnet_trainer.hooks import SaveListener
 from efficientnet_trainer.npu_stop import LoopStopHook
 from efficientnet_trainer.resume import resume_from_other
+from efficientnet_trainer.saving import SaveListener
 from efficientnet_trainer.stop import StopFlag
 
 HCCL_TIMEOUT_S = 1800

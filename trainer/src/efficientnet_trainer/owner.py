@@ -33,6 +33,12 @@ class Owner(NamedTuple):
     attempt: int
     renewed: float = 0.0
     """Unix seconds."""
+    name: str = ""
+    """The job's, and the pod that writes for it: what a person looks for."""
+
+    def __str__(self) -> str:
+        """Name it for a message."""
+        return f"{self.name or 'job'} (UID {self.job_uid}, attempt {self.attempt})"
 
 
 def find_refusal(found: Optional[Owner], own: Owner, now: float) -> Optional[str]:
@@ -46,8 +52,8 @@ def find_refusal(found: Optional[Owner], own: Owner, now: float) -> Optional[str
     age_s = now - found.renewed
     if age_s < ALIVE_S:
         return (
-            f"job {found.job_uid} (attempt {found.attempt}) writes there, "
-            f"last seen {age_s:.0f} s ago"
+            f"{found} writes there, last seen {age_s:.0f} s ago; give each job an --model_dir of "
+            f"its own, or delete that one: {ALIVE_S:.0f} s after its end the folder is free"
         )
     return None
 
@@ -56,7 +62,12 @@ def parse_owner(text: bytes) -> Optional[Owner]:
     """Return the owner on record; an unreadable record owns nothing."""
     try:
         record = json.loads(text.decode("utf-8"))
-        return Owner(str(record["jobUID"]), int(record["attempt"]), float(record["renewed"]))
+        return Owner(
+            str(record["jobUID"]),
+            int(record["attempt"]),
+            float(record["renewed"]),
+            str(record.get("name", "")),
+        )
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -69,12 +80,13 @@ class Ownership:
         model_dir: str,
         job_uid: str,
         attempt: int,
+        name: str = "",
         clock: Callable[[], float] = time.time,
         renew_every_s: float = RENEW_EVERY_S,
     ) -> None:
         """Claim nothing yet."""
         self._path = os.path.join(model_dir, OWNER_FILE)
-        self._own = Owner(job_uid, attempt)
+        self._own = Owner(job_uid, attempt, name=name)
         self._clock = clock
         self._renew_every_s = renew_every_s
         self._released = threading.Event()
@@ -93,6 +105,7 @@ class Ownership:
             "jobUID": self._own.job_uid,
             "attempt": self._own.attempt,
             "renewed": self._clock(),
+            "name": self._own.name,
         }
         write_whole(self._path, json.dumps(record).encode())
 
@@ -101,8 +114,7 @@ class Ownership:
         refusal = find_refusal(self._read(), self._own, self._clock())
         if refusal is not None:
             raise OwnerLostError(
-                f"attempt {self._own.attempt} may not save to "
-                f"{os.path.dirname(self._path)}: {refusal}"
+                f"{self._own} may not save to {os.path.dirname(self._path)}: {refusal}"
             )
 
     def release(self) -> None:
@@ -157,7 +169,9 @@ def claim(model_dir: str, env: Mapping[str, str]) -> Optional[Ownership]:
     if not job_uid:
         return None
     os.makedirs(model_dir, exist_ok=True)
-    ownership = Ownership(model_dir, job_uid, int(env.get("ENJ_ATTEMPT", "1")))
+    job, pod = env.get("ENJ_JOB_NAME"), env.get("JOB_POD_NAME")
+    name = f"job {job}" + (f", pod {pod}" if pod else "") if job else ""
+    ownership = Ownership(model_dir, job_uid, int(env.get("ENJ_ATTEMPT", "1")), name)
     ownership.renew()
     ownership.keep_renewing()
     return ownership

@@ -5,15 +5,17 @@ socket or pipe is needed, and the last state survives the process.  A heartbeat 
 the process lives; only ``last_progress`` tells that it gets anywhere.
 """
 
+import contextlib
 import math
 import os
 import threading
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 
+from efficientnet_trainer.meters import StartClock, process_age_s
 from efficientnet_trainer.termination import write_whole
 
 PHASES = ("waiting", "compiling", "training", "evaluating", "saving", "exporting", "done")
@@ -54,6 +56,17 @@ class RankState(RankProgress):
     """What a rank leaves for its launcher: its progress, and figures for metrics only."""
 
     evaluation_loss: Optional[float] = None
+    restored_step: Optional[int] = None
+    step_seconds_counts: Optional[List[int]] = None
+    """Steps by duration: one count for each of ``STEP_BUCKETS_S``, and one for all longer."""
+    step_seconds_sum: Optional[float] = None
+    input_wait_ratio: Optional[float] = None
+    input_wait_seconds: Optional[float] = None
+    records_skipped: Optional[int] = None
+    loss_scale: Optional[float] = None
+    nan_steps: int = 0
+    start_seconds: Dict[str, float] = {}
+    """By stage of the start, those of ``meters.STAGES``."""
     checkpoint_step: Optional[int] = None
     checkpoint_saved_at: Optional[float] = None
     checkpoint_save_seconds: Optional[float] = None
@@ -93,6 +106,7 @@ class ProgressReporter:
         self._lock = threading.Lock()
         self._written_at = 0.0
         self.state = RankState(rank=rank, total_steps=total_steps)
+        self._start = StartClock(process_age_s)
         self.enter("waiting")
 
     def start_heartbeat(self) -> None:
@@ -112,6 +126,17 @@ class ProgressReporter:
         """Record figures that are no progress, such as those of a checkpoint."""
         self._update(figures, at_once=True)
 
+    def reach(self, stage: str) -> bool:
+        """Note that a stage of the start is over; tell whether it was not so before."""
+        is_new = self._start.reach(stage)
+        if is_new:
+            self.record(start_seconds=dict(self._start.stages))
+        return is_new
+
+    def describe_start(self) -> str:
+        """Say in one line how long each stage of the start took."""
+        return self._start.describe()
+
     def _beat(self) -> None:
         while True:
             time.sleep(HEARTBEAT_S)
@@ -125,4 +150,6 @@ class ProgressReporter:
             self.state.heartbeat = now
             if self._path and (at_once or now - self._written_at >= WRITE_EVERY_S):
                 self._written_at = now
-                write_whole(self._path, self.state.model_dump_json(by_alias=True).encode())
+                # A full disk is no reason to stop training: what is told of it is only late.
+                with contextlib.suppress(OSError):
+                    write_whole(self._path, self.state.model_dump_json(by_alias=True).encode())

@@ -68,10 +68,13 @@ def _execute(
 
     from efficientnet_trainer import failures, training
 
+    reporter.reach("import")
     tf.logging.set_verbosity(tf.logging.INFO)
     try:
         return training.execute(settings, os.environ, reporter, flag)
     except BaseException as error:
+        if failures.is_divergence(error):
+            reporter.record(nan_steps=reporter.state.nan_steps + 1)
         exit_code, message = failures.explain(error, settings)
         if exit_code == failures.ERROR:
             traceback.print_exc()

@@ -16,11 +16,13 @@ from efficientnet_trainer.backend import InputFn, choose_backend, read_rank
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.errors import DataError
 from efficientnet_trainer.export import export_model
-from efficientnet_trainer.hooks import EvaluationHook, SaveListener
+from efficientnet_trainer.hooks import EvaluationHook
 from efficientnet_trainer.input import make_input_fn
+from efficientnet_trainer.input_watch import watch_input
 from efficientnet_trainer.model_fn import MEAN_LOSS, TOP_1, TOP_5, RunContext, make_model_fn
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.resume import ResumePoint, find_resume_point
+from efficientnet_trainer.saving import SaveListener
 from efficientnet_trainer.stop import StopFlag
 from efficientnet_trainer.termination import DONE, STOPPED, Termination, reason_of
 
@@ -106,8 +108,9 @@ class Run:
         ownership = own(self._config.model_dir, self._env)
         try:
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)
-            input_fn = make_input_fn(
-                self._config, True, rank.size, rank.rank, self._report_skipped
+            input_fn = watch_input(
+                make_input_fn(self._config, True, rank.size, rank.rank, self._report_skipped),
+                self._config.checkpoint_steps(rank.size) if rank.is_chief else 0,
             )
             for target in self._targets(step):
                 self._run.backend.train(make_model_fn(self._run), input_fn, target, listener)
