@@ -77,6 +77,10 @@ WRONG = {
     "one class": ("--num_label_classes=1", "--num_label_classes is '1'"),
     "augmentation": ("--autoaugment_name=v0", "--autoaugment_name is 'v0': .* leave it unset"),
     "mixup": ("--mixup_alpha=0.2", "--mixup_alpha is '0.2': this version has no mixup"),
+    "a batch that does not split": (
+        "--gradient_accumulation_steps=3",
+        "--gradient_accumulation_steps is 3, which does not divide --train_batch_size 2048; use",
+    ),
     "no directory": ("--data_dir=", "--data_dir is required: directory of the TFRecord files"),
 }
 

@@ -122,6 +122,12 @@ def test_a_seed_gives_the_same_order_again(write_split, make_config):
     assert orders[0] != sorted(orders[0])
 
 
+def test_gradients_accumulate_over_parts_of_a_batch(write_split, make_config):
+    write_split("train", [[1, 2, 3]])
+    config = make_config(train_batch_size=12, gradient_accumulation_steps=3)
+    assert {len(labels) for labels in take(make_input_fn(config, True, 1, 0), 5)} == {4}
+
+
 def test_a_background_class_takes_labels_as_they_are(write_split, make_config):
     write_split("validation", [[0, 1000]])
     config = make_config(num_label_classes=1001)

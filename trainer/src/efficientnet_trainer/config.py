@@ -120,13 +120,26 @@ class TrainerConfig(BaseModel):
         "linear_per_256", description="Rate times global batch / 256, or the rate itself."
     )
     lr_schedule: Literal["exponential", "cosine", "polynomial", "constant"] = Field(
-        "exponential", description="How the rate falls; exponential is x0.97 every 2.4 epochs."
+        "exponential",
+        description="How the rate falls; exponential is x0.97 every 2.4 epochs, polynomial the "
+        "square of what is left after the warm-up.",
     )
     warmup_epochs: float = Field(5.0, ge=0, description="Epochs of linear warm-up from 0.")
-    optimizer: Literal["rmsprop", "momentum", "sgd"] = Field("rmsprop", description="Optimizer.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of rmsprop and momentum.")
+    optimizer: Literal["rmsprop", "momentum", "sgd", "lars"] = Field(
+        "rmsprop", description="Optimizer."
+    )
+    gradient_accumulation_steps: int = Field(
+        1,
+        ge=1,
+        description="Parts that train_batch_size is computed in, one after the other, where it "
+        "does not fit at once.",
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of all optimizers but sgd.")
     weight_decay: float = Field(
-        1e-5, ge=0, description="L2 factor of every trainable outside batch normalisation."
+        1e-5,
+        ge=0,
+        description="L2 factor of every trainable outside batch normalisation; lars has it inside "
+        "and leaves out biases, too.",
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Mass spread over all classes.")
     moving_average_decay: float = Field(
@@ -191,6 +204,15 @@ class TrainerConfig(BaseModel):
             raise ValueError("this version has no mixup; leave it 0")
         return value
 
+    @model_validator(mode="after")
+    def _batch_splits_evenly(self) -> "TrainerConfig":
+        if self.train_batch_size % self.gradient_accumulation_steps:
+            raise ValueError(
+                f"--gradient_accumulation_steps is {self.gradient_accumulation_steps}, which does "
+                f"not divide --train_batch_size {self.train_batch_size}; use a divisor"
+            )
+        return self
+
     @property
     def architecture(self) -> Architecture:
         """The model with this run's overrides."""
@@ -214,6 +236,16 @@ class TrainerConfig(BaseModel):
         if self.label_offset is not None:
             return self.label_offset
         return 0 if self.num_label_classes == BACKGROUND_CLASSES else 1
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Images that a rank computes at a time in training."""
+        return self.train_batch_size // self.gradient_accumulation_steps
+
+    @property
+    def weight_decay_in_loss(self) -> float:
+        """Factor of the L2 loss; LARS decays the weights itself."""
+        return 0.0 if self.optimizer == "lars" else self.weight_decay
 
     def steps_per_epoch(self, num_ranks: int) -> float:
         """Steps per pass over the training set; no whole number, as the schedule counts."""
@@ -269,6 +301,8 @@ _FIELDS = frozenset(TrainerConfig.model_fields)
 
 def _describe_problem(detail: ErrorDetails) -> str:
     """Say in one clause which flag is wrong, what was found and what is wanted."""
+    if not detail["loc"]:
+        return detail["msg"].replace("Value error, ", "", 1)
     name = str(detail["loc"][0])
     if detail["type"] == "missing":
         meaning = (TrainerConfig.model_fields[name].description or "").rstrip(".")

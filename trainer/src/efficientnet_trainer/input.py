@@ -49,7 +49,7 @@ def make_input_fn(
 
     Args:
         config: where the data are and how they are prepared.
-        is_training: random order, repeated, whole batches of train_batch_size; else every
+        is_training: random order, repeated, whole batches of micro_batch_size; else every
             image once, in order, in batches of eval_batch_size of which the last may be
             smaller.
         num_shards: ranks that share the split.
@@ -119,7 +119,7 @@ def _build_dataset(share: Share, config: TrainerConfig, is_training: bool) -> tf
         image = preprocess_image(encoded, config.image_size, is_training, config.crop_and_flip)
         return image, label
 
-    batch_size = config.train_batch_size if is_training else config.eval_batch_size
+    batch_size = config.micro_batch_size if is_training else config.eval_batch_size
     dataset = dataset.map(prepare, num_parallel_calls=calls)
     dataset = dataset.batch(batch_size, drop_remainder=is_training)
     return dataset.prefetch(tf.data.experimental.AUTOTUNE)

@@ -127,10 +127,12 @@ class NpuBackend:
         return self._bridge.all_reduce(tensor, "sum")
 
     def _train_options(self) -> Dict[str, Any]:
+        # Micro-batches are added up by runs of the session, which a loop would not return to.
+        accumulates = self._config.gradient_accumulation_steps > 1
         return {
             "save_summary_steps": self._config.log_steps,
             "save_checkpoints_steps": self._config.checkpoint_steps(self._rank.size),
-            "iterations_per_loop": self._config.iterations_per_loop,
+            "iterations_per_loop": 1 if accumulates else self._config.iterations_per_loop,
             "hcom_parallel": True,
             "hccl_timeout": HCCL_TIMEOUT_S,
         }
