@@ -85,11 +85,18 @@ class TrainerConfig(BaseModel):
         description="Random crops and flips in training, a centre crop in evaluation; "
         "false only resizes.",
     )
-    autoaugment_name: Optional[str] = Field(
-        None, description="Augmentation policy; this version has none, leave it unset."
+    autoaugment_name: Optional[Literal["v0", "randaugment"]] = Field(
+        None,
+        description="Policy that distorts training images: v0 is AutoAugment's (unset: none).",
+    )
+    randaug_num_layers: int = Field(
+        2, ge=1, le=10, description="Distortions of an image by randaugment."
+    )
+    randaug_magnitude: int = Field(
+        10, ge=0, le=30, description="Strength of randaugment's distortions, 10 as published."
     )
     mixup_alpha: float = Field(
-        0.0, ge=0, description="Strength of mixup; this version has none, leave it 0."
+        0.0, ge=0, description="Alpha of the Beta distribution that mixes images; 0 mixes none."
     )
 
     # Network
@@ -149,7 +156,7 @@ class TrainerConfig(BaseModel):
         None, description="Arithmetic (unset: float32 on CPUs, mixed on NPUs)."
     )
     loss_scale: float = Field(1024.0, gt=0, description="Fixed loss scale of mixed precision.")
-    random_seed: Optional[int] = Field(None, ge=0, description="Seed of weights and input order.")
+    random_seed: Optional[int] = Field(None, ge=0, description="Seed of all that is random.")
 
     # Checkpoints and what follows
     save_checkpoints_steps: Optional[int] = Field(
@@ -188,20 +195,6 @@ class TrainerConfig(BaseModel):
     @classmethod
     def _is_a_member(cls, value: str) -> str:
         architecture(value)
-        return value
-
-    @field_validator("autoaugment_name")
-    @classmethod
-    def _no_autoaugment(cls, value: Optional[str]) -> Optional[str]:
-        if value is not None:
-            raise ValueError("this version has no augmentation policies; leave it unset")
-        return value
-
-    @field_validator("mixup_alpha")
-    @classmethod
-    def _no_mixup(cls, value: float) -> float:
-        if value:
-            raise ValueError("this version has no mixup; leave it 0")
         return value
 
     @model_validator(mode="after")

@@ -11,7 +11,8 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from efficientnet_trainer import records
+from efficientnet_trainer import mixup, records
+from efficientnet_trainer.autoaugment import build_policy
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.errors import DataError
 from efficientnet_trainer.examples import (
@@ -27,6 +28,8 @@ SHUFFLE_RECORDS = 1024
 INTERLEAVED_FILES = 8
 EVEN_ENOUGH_FILES = 16
 """Files a rank from which one file more or less is no matter."""
+RANKS_AT_MOST = 8192
+"""Seeds of runs whose own seeds differ by one are as far apart."""
 
 
 class Share(NamedTuple):
@@ -57,7 +60,8 @@ def make_input_fn(
 
     Returns:
         A function without arguments that returns a Dataset of images, float32
-        [n, size, size, 3] about 0 .. 255, and labels, int32 [n].
+        [n, size, size, 3] about 0 .. 255, and labels, int32 [n], or in training with mixup
+        those of ``mixup.add_weights``.
 
     Raises:
         DataError: the data directory, a file, a frame or a first label is at fault.
@@ -70,7 +74,7 @@ def make_input_fn(
         check_first_record(path, labels)
 
     def input_fn() -> tf.data.Dataset:
-        return _build_dataset(share, config, is_training)
+        return _build_dataset(share, config, is_training, _rank_seed(config, shard_index))
 
     return input_fn
 
@@ -106,23 +110,40 @@ def explain_input_error(error: Exception, config: TrainerConfig) -> Optional[Dat
     return explain_error(error, paths, _label_range(config))
 
 
-def _build_dataset(share: Share, config: TrainerConfig, is_training: bool) -> tf.data.Dataset:
+def _build_dataset(
+    share: Share, config: TrainerConfig, is_training: bool, seed: Optional[int]
+) -> tf.data.Dataset:
     calls = max(1, min(config.num_parallel_calls, len(os.sched_getaffinity(0))))
-    dataset = _read_records(share, config, is_training)
     labels = _label_range(config)
+    policy = build_policy(config) if is_training else None
+    # Drawn in the images' order, so that no thread changes what another draws.
+    image_seeds = tf.data.experimental.RandomDataset(seed).batch(2, drop_remainder=True)
+    dataset = tf.data.Dataset.zip((_read_records(share, config, is_training), image_seeds))
 
     @tf.autograph.experimental.do_not_convert  # plain TensorFlow; reading its source takes seconds
     def prepare(
-        path: tf.Tensor, index: tf.Tensor, serialized: tf.Tensor
+        record: Tuple[tf.Tensor, tf.Tensor, tf.Tensor], image_seed: tf.Tensor
     ) -> Tuple[tf.Tensor, tf.Tensor]:
+        path, index, serialized = record
         encoded, label = parse_example(serialized, path, index, labels)
-        image = preprocess_image(encoded, config.image_size, is_training, config.crop_and_flip)
+        image = preprocess_image(
+            encoded, config.image_size, is_training, config.crop_and_flip, image_seed, policy
+        )
         return image, label
 
     batch_size = config.micro_batch_size if is_training else config.eval_batch_size
     dataset = dataset.map(prepare, num_parallel_calls=calls)
     dataset = dataset.batch(batch_size, drop_remainder=is_training)
+    if is_training and config.mixup_alpha:
+        dataset = mixup.add_weights(dataset, config.mixup_alpha, seed)
     return dataset.prefetch(tf.data.experimental.AUTOTUNE)
+
+
+def _rank_seed(config: TrainerConfig, rank: int) -> Optional[int]:
+    """Return a seed of the rank's own, or None where nobody asks for the same run again."""
+    if config.random_seed is None:
+        return None
+    return (config.random_seed * RANKS_AT_MOST + rank) % 2**31
 
 
 def _read_records(share: Share, config: TrainerConfig, is_training: bool) -> tf.data.Dataset:

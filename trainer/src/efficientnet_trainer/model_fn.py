@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
-from efficientnet_trainer import hooks, restore
+from efficientnet_trainer import hooks, mixup, restore
 from efficientnet_trainer.accumulation import AccumulatingOptimizer
 from efficientnet_trainer.backend import Rank, TensorFlowBackend
 from efficientnet_trainer.config import TrainerConfig
@@ -49,6 +49,8 @@ def make_model_fn(run: RunContext) -> Callable[..., Any]:
     def model_fn(features: tf.Tensor, labels: Optional[tf.Tensor], mode: str) -> Any:
         is_training = mode == tf.estimator.ModeKeys.TRAIN
         architecture = run.config.architecture
+        if is_training and run.config.mixup_alpha:
+            features, labels = mixup.mix(features, labels, run.config.num_label_classes)
         logits = build_logits(
             normalize(features, architecture),
             architecture,
