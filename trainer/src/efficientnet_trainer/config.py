@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from typing_extensions import Literal
 
+from efficientnet_trainer import settings
 from efficientnet_trainer.architecture import Architecture, architecture
 from efficientnet_trainer.errors import ConfigError
 
@@ -250,11 +251,17 @@ class TrainerConfig(BaseModel):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add a ``--name`` for every field of TrainerConfig.
+    """Add a ``--name`` for every field of TrainerConfig, and a file that has them, too.
 
     argparse keeps the words as they are and leaves out what is not given: types, ranges
     and defaults are the model's, so ``from_arguments`` finds all that is wrong at once.
     """
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"A {settings.FILE} that a run left in its model_dir, to repeat it: its flags, but "
+        f"for those that are given here.",
+    )
     for name, field in TrainerConfig.model_fields.items():
         text = (field.description or "").replace("%", "%%")
         default = field.default
@@ -267,13 +274,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(namespace: argparse.Namespace) -> TrainerConfig:
-    """Validate the flags that were given; other attributes of the namespace are ignored.
+    """Validate the flags that were given, over those of ``--config``.
+
+    Other attributes of the namespace are ignored.
 
     Raises:
         ConfigError: names every flag that is wrong, its value and what is wanted.
     """
     given = {name: value for name, value in vars(namespace).items() if name in _FIELDS}
-    return build_config(given)
+    path = getattr(namespace, "config", None)
+    if not path:
+        return build_config(given)
+    kept = settings.read_flags(path)
+    try:
+        return build_config({**kept, **given})
+    except ConfigError as error:
+        raise ConfigError(f"{error} (flags that are not given are those of {path})") from None
 
 
 def build_config(values: Dict[str, Any]) -> TrainerConfig:

@@ -21,6 +21,7 @@ from efficientnet_trainer.input import make_input_fn
 from efficientnet_trainer.model_fn import MEAN_LOSS, TOP_1, TOP_5, RunContext, make_model_fn
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.resume import ResumePoint, find_resume_point
+from efficientnet_trainer.settings import write_settings
 from efficientnet_trainer.stop import StopFlag
 from efficientnet_trainer.termination import DONE, STOPPED, Termination, reason_of
 
@@ -104,6 +105,9 @@ class Run:
         rank = self._run.rank
         ownership = owner.claim(self._config.model_dir, self._env) if rank.is_chief else None
         try:
+            if rank.is_chief:
+                flags = self._config.model_dump(mode="json")
+                write_settings(self._config.model_dir, flags, rank.size)
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)
             input_fn = make_input_fn(self._config, True, rank.size, rank.rank)
             for target in self._targets(step):
