@@ -38,6 +38,9 @@ ORIGINAL_DEFAULTS = {
     "dropout_rate": None,
     "drop_connect_rate": None,
     "autoaugment_name": None,
+    "randaug_num_layers": 2,
+    "randaug_magnitude": 10,
+    "mixup_alpha": 0.0,
 }
 
 
@@ -75,8 +78,12 @@ WRONG = {
     "not finite": ("--base_learning_rate=nan", "--base_learning_rate is 'nan': .*finite"),
     "unknown model": ("--model_name=b0", "--model_name is 'b0': no such model; choose one of"),
     "one class": ("--num_label_classes=1", "--num_label_classes is '1'"),
-    "augmentation": ("--autoaugment_name=v0", "--autoaugment_name is 'v0': .* leave it unset"),
-    "mixup": ("--mixup_alpha=0.2", "--mixup_alpha is '0.2': this version has no mixup"),
+    "augmentation": ("--autoaugment_name=v1", "--autoaugment_name is 'v1': .*'v0' or 'randaugm"),
+    "mixup": ("--mixup_alpha=-1", "--mixup_alpha is '-1': .*greater than or equal to 0"),
+    "a batch that does not split": (
+        "--gradient_accumulation_steps=3",
+        "--gradient_accumulation_steps is 3, which does not divide --train_batch_size 2048; use",
+    ),
     "no directory": ("--data_dir=", "--data_dir is required: directory of the TFRecord files"),
 }
 

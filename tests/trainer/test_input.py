@@ -125,6 +125,41 @@ def test_a_seed_gives_the_same_order_again(write_split, make_config):
     assert orders[0] != sorted(orders[0])
 
 
+def take_batches(input_fn, count):
+    with tf.Graph().as_default(), tf.Session() as session:
+        batch = tf.data.make_one_shot_iterator(input_fn()).get_next()
+        return [session.run(batch) for _ in range(count)]
+
+
+def test_a_seed_gives_the_same_batches_again(
+    write_split, make_config, build_example, encode_image
+):
+    random = np.random.RandomState(0)
+    images = [encode_image(random.randint(0, 256, (20, 30, 3))) for _ in range(40)]
+    write_split("train", [[build_example(n + 1, each) for n, each in enumerate(images)]])
+    flags = {"train_batch_size": 8, "crop_and_flip": True, "autoaugment_name": "v0"}
+    runs = [
+        take_batches(
+            make_input_fn(make_config(random_seed=seed, mixup_alpha=0.2, **flags), True, 2, rank),
+            6,
+        )
+        for seed, rank in ((1, 0), (1, 0), (2, 0), (1, 1))
+    ]
+    # More images than threads are under way, whose order is chance.
+    for (images, labels), (again, labels_again) in zip(runs[0], runs[1]):
+        np.testing.assert_array_equal(images, again)
+        np.testing.assert_array_equal(labels["class"], labels_again["class"])
+        np.testing.assert_array_equal(labels["weight"], labels_again["weight"])
+    for other in runs[2:]:
+        assert not np.array_equal(runs[0][0][1]["weight"], other[0][1]["weight"])
+
+
+def test_gradients_accumulate_over_parts_of_a_batch(write_split, make_config):
+    write_split("train", [[1, 2, 3]])
+    config = make_config(train_batch_size=12, gradient_accumulation_steps=3)
+    assert {len(labels) for labels in take(make_input_fn(config, True, 1, 0), 5)} == {4}
+
+
 def test_a_background_class_takes_labels_as_they_are(write_split, make_config):
     write_split("validation", [[0, 1000]])
     config = make_config(num_label_classes=1001)

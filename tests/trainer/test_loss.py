@@ -27,6 +27,15 @@ def test_cross_entropy(logits, label, smoothing, want):
         assert session.run(loss) == pytest.approx(want, rel=1e-5)
 
 
+def test_shares_of_classes_are_labels_too():
+    logits = tf.constant(np.random.RandomState(0).randn(3, 5), tf.float32)
+    by_class = cross_entropy(logits, tf.constant([4, 0, 2]), 0.1)
+    by_share = cross_entropy(logits, tf.one_hot([4, 0, 2], 5), 0.1)
+    with tf.Session() as session:
+        got, want = session.run([by_share, by_class])
+    assert got == pytest.approx(want)
+
+
 def test_weight_decay_leaves_batch_normalisation_out():
     kernel = tf.get_variable("m/conv2d/kernel", initializer=np.float32([3.0, 4.0]))
     bias = tf.get_variable("m/se/conv2d/bias", initializer=np.float32([1.0]))

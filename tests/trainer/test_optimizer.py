@@ -12,6 +12,7 @@ from efficientnet_trainer.optimizer import (
 SLOTS = {
     "rmsprop": {"w/RMSProp", "w/RMSProp_1"},
     "momentum": {"w/Momentum"},
+    "lars": {"w/LARS"},
     "sgd": set(),
 }
 

@@ -41,8 +41,19 @@ RATES = {
     "cosine at half": (short(lr_schedule="cosine"), 1, 50, 0.5),
     "cosine at a fifth": (short(lr_schedule="cosine"), 1, 20, 0.5 + 0.5 * math.cos(math.pi / 5)),
     "cosine ends at nothing": (short(lr_schedule="cosine"), 1, 100, 0.0),
-    "polynomial is a line": (short(lr_schedule="polynomial"), 1, 75, 0.25),
+    "cosine with warm-up": (short(lr_schedule="cosine"), 1, 10, 0.5),
+    # Of the 80 steps after the warm-up 20 are left.
+    "polynomial falls by the square": (short(lr_schedule="polynomial"), 1, 80, 0.0625),
+    "polynomial begins at the peak": (short(lr_schedule="polynomial"), 1, 20, 1.0),
+    "polynomial with warm-up": (short(lr_schedule="polynomial"), 1, 10, 0.5),
+    "polynomial without": (short(lr_schedule="polynomial", warmup_epochs=0), 1, 50, 0.25),
     "polynomial stays at nothing": (short(lr_schedule="polynomial"), 1, 130, 0.0),
+    "a warm-up longer than the run": (
+        short(lr_schedule="polynomial", warmup_epochs=20),
+        1,
+        50,
+        0.25,
+    ),
     "constant": (short(lr_schedule="constant"), 1, 99, 1.0),
     "constant with warm-up": (short(lr_schedule="constant"), 1, 10, 0.5),
 }

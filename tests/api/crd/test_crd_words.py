@@ -86,6 +86,10 @@ BAD = {
         "spec.rankTable.version": "Legacy",
         "spec.scheduling.topologyKey": "example.com/rack",
     },
+    "a batch that does not split": {
+        "spec.training.batchSizePerNpu": 6,
+        "spec.training.gradientAccumulationSteps": 4,
+    },
     "steps and epochs": {"spec.training.trainSteps": 300, "spec.training.epochs": 3},
     "a queue without Volcano": {"spec.scheduling.queue": "team-a"},
     "two volumes at one path": {

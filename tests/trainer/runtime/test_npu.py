@@ -153,10 +153,16 @@ def test_a_rank_above_0_resumes_from_what_rank_0_saved(tmp_path, digits):
     assert saved_in(model_dir) == saved
 
 
-def test_float32_goes_without_loss_scale(tmp_path, digits):
+def test_float32_goes_without_loss_scale_and_accumulates_without_loops(tmp_path, digits):
     flags = ["--model_dir={}".format(tmp_path / "m"), "--mode=train", "--precision=float32"]
-    done, asked = run_rank(tmp_path, [*flags, "--train_steps=1", *digits])
+    flags += ["--optimizer=lars", "--gradient_accumulation_steps=2", "--iterations_per_loop=7"]
+    done, asked = run_rank(tmp_path, [*flags, "--train_steps=2", *digits], RANK_SIZE="2")
     assert done.returncode == 0, done.stdout
+    assert re.findall(r"^step:(\d+)  epoch:", done.stdout, re.MULTILINE) == ["1", "2"]
+    # Micro-batches are runs of the session, to which a longer loop would not return.
+    assert asked["run_config"][0]["iterations_per_loop"] == 1
+    # HCCL averages what has been accumulated.
+    assert asked["distributed_optimizer"] == [{"wraps": "AccumulatingOptimizer"}]
     assert asked["run_config"][0]["precision_mode"] == "allow_fp32_to_fp16"
     assert not set(asked) & {"loss_scale_optimizer", "fixed_loss_scale", "dynamic_loss_scale"}
 

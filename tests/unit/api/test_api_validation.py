@@ -61,6 +61,14 @@ WORDS = {
             " spec.training.epochs is 2, but one follows from the other; remove one of them",
         ],
     ),
+    "a batch that does not split": (
+        changed({"training": {"batchSizePerNpu": 6, "gradientAccumulationSteps": 4}}),
+        [
+            "spec.training.gradientAccumulationSteps: Invalid value:"
+            " spec.training.gradientAccumulationSteps is 4, which does not divide"
+            " spec.training.batchSizePerNpu 6; use a divisor, such as 2"
+        ],
+    ),
     "another kind": (
         changed(kind="TFJob"),
         [

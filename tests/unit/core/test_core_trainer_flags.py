@@ -53,9 +53,10 @@ CHOICES = {
         ({"learningRate": {"schedule": s}})
         for s in ("Exponential", "Cosine", "Polynomial", "Constant")
     ],
-    "optimizer": [({"optimizer": o}) for o in ("RMSProp", "SGD", "Momentum")],
+    "optimizer": [({"optimizer": o}) for o in ("RMSProp", "SGD", "Momentum", "LARS")],
     "precision": [({"precision": p}) for p in ("Float32", "Mixed")],
     "loss_scaling": [({"lossScaling": s}) for s in ("Fixed", "Dynamic")],
+    "autoaugment_name": [({"augmentation": {"autoAugment": a}}) for a in ("V0", "RandAugment")],
 }
 
 
@@ -71,6 +72,12 @@ FLAGS = {
         {"train_steps": "218949", "steps_per_eval": "3125", "save_checkpoints_steps": "625"},
     ),
     "batch per rank": ({"training": {"batchSizePerNpu": 16}}, {"train_batch_size": "16"}),
+    "one batch an update": ({}, {"gradient_accumulation_steps": "1"}),
+    "several batches an update": (
+        {"training": {"batchSizePerNpu": 64, "gradientAccumulationSteps": 4}},
+        {"train_batch_size": "64", "gradient_accumulation_steps": "4"},
+    ),
+    "mixup": ({"training": {"augmentation": {"mixupAlpha": 0.2}}}, {"mixup_alpha": "0.2"}),
     "truth values": (
         {"training": {"augmentation": {"cropAndFlip": False}}},
         {"crop_and_flip": "false"},

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from typing_extensions import Literal
 
+from efficientnet_trainer import settings
 from efficientnet_trainer.architecture import Architecture, architecture
 from efficientnet_trainer.errors import ConfigError
 
@@ -110,11 +111,18 @@ class TrainerConfig(BaseModel):
         description="Random crops and flips in training, a centre crop in evaluation; "
         "false only resizes.",
     )
-    autoaugment_name: Optional[str] = Field(
-        None, description="Augmentation policy; this version has none, leave it unset."
+    autoaugment_name: Optional[Literal["v0", "randaugment"]] = Field(
+        None,
+        description="Policy that distorts training images: v0 is AutoAugment's (unset: none).",
+    )
+    randaug_num_layers: int = Field(
+        2, ge=1, le=10, description="Distortions of an image by randaugment."
+    )
+    randaug_magnitude: int = Field(
+        10, ge=0, le=30, description="Strength of randaugment's distortions, 10 as published."
     )
     mixup_alpha: float = Field(
-        0.0, ge=0, description="Strength of mixup; this version has none, leave it 0."
+        0.0, ge=0, description="Alpha of the Beta distribution that mixes images; 0 mixes none."
     )
 
     # Network
@@ -145,13 +153,26 @@ class TrainerConfig(BaseModel):
         "linear_per_256", description="Rate times global batch / 256, or the rate itself."
     )
     lr_schedule: Literal["exponential", "cosine", "polynomial", "constant"] = Field(
-        "exponential", description="How the rate falls; exponential is x0.97 every 2.4 epochs."
+        "exponential",
+        description="How the rate falls; exponential is x0.97 every 2.4 epochs, polynomial the "
+        "square of what is left after the warm-up.",
     )
     warmup_epochs: float = Field(5.0, ge=0, description="Epochs of linear warm-up from 0.")
-    optimizer: Literal["rmsprop", "momentum", "sgd"] = Field("rmsprop", description="Optimizer.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of rmsprop and momentum.")
+    optimizer: Literal["rmsprop", "momentum", "sgd", "lars"] = Field(
+        "rmsprop", description="Optimizer."
+    )
+    gradient_accumulation_steps: int = Field(
+        1,
+        ge=1,
+        description="Parts that train_batch_size is computed in, one after the other, where it "
+        "does not fit at once.",
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of all optimizers but sgd.")
     weight_decay: float = Field(
-        1e-5, ge=0, description="L2 factor of every trainable outside batch normalisation."
+        1e-5,
+        ge=0,
+        description="L2 factor of every trainable outside batch normalisation; lars has it inside "
+        "and leaves out biases, too.",
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Mass spread over all classes.")
     moving_average_decay: float = Field(
@@ -168,7 +189,7 @@ class TrainerConfig(BaseModel):
     loss_scale: float = Field(
         1024.0, ge=1, description="The factor; with dynamic scaling the one to start from."
     )
-    random_seed: Optional[int] = Field(None, ge=0, description="Seed of weights and input order.")
+    random_seed: Optional[int] = Field(None, ge=0, description="Seed of all that is random.")
 
     # Checkpoints and what follows
     save_checkpoints_steps: Optional[int] = Field(
@@ -209,19 +230,14 @@ class TrainerConfig(BaseModel):
         architecture(value)
         return value
 
-    @field_validator("autoaugment_name")
-    @classmethod
-    def _no_autoaugment(cls, value: Optional[str]) -> Optional[str]:
-        if value is not None:
-            raise ValueError("this version has no augmentation policies; leave it unset")
-        return value
-
-    @field_validator("mixup_alpha")
-    @classmethod
-    def _no_mixup(cls, value: float) -> float:
-        if value:
-            raise ValueError("this version has no mixup; leave it 0")
-        return value
+    @model_validator(mode="after")
+    def _batch_splits_evenly(self) -> "TrainerConfig":
+        if self.train_batch_size % self.gradient_accumulation_steps:
+            raise ValueError(
+                f"--gradient_accumulation_steps is {self.gradient_accumulation_steps}, which does "
+                f"not divide --train_batch_size {self.train_batch_size}; use a divisor"
+            )
+        return self
 
     @model_validator(mode="after")
     def _cache_has_a_place(self) -> "TrainerConfig":
@@ -265,6 +281,16 @@ class TrainerConfig(BaseModel):
             return self.label_offset
         return 0 if self.num_label_classes == BACKGROUND_CLASSES else 1
 
+    @property
+    def micro_batch_size(self) -> int:
+        """Images that a rank computes at a time in training."""
+        return self.train_batch_size // self.gradient_accumulation_steps
+
+    @property
+    def weight_decay_in_loss(self) -> float:
+        """Factor of the L2 loss; LARS decays the weights itself."""
+        return 0.0 if self.optimizer == "lars" else self.weight_decay
+
     def steps_per_epoch(self, num_ranks: int) -> float:
         """Steps per pass over the training set; no whole number, as the schedule counts."""
         return self.num_train_images / (self.train_batch_size * num_ranks)
@@ -275,11 +301,17 @@ class TrainerConfig(BaseModel):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add a ``--name`` for every field of TrainerConfig.
+    """Add a ``--name`` for every field of TrainerConfig, and a file that has them, too.
 
     argparse keeps the words as they are and leaves out what is not given: types, ranges
     and defaults are the model's, so ``from_arguments`` finds all that is wrong at once.
     """
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"A {settings.FILE} that a run left in its model_dir, to repeat it: its flags, but "
+        f"for those that are given here.",
+    )
     for name, field in TrainerConfig.model_fields.items():
         text = (field.description or "").replace("%", "%%")
         default = field.default
@@ -292,13 +324,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(namespace: argparse.Namespace) -> TrainerConfig:
-    """Validate the flags that were given; other attributes of the namespace are ignored.
+    """Validate the flags that were given, over those of ``--config``.
+
+    Other attributes of the namespace are ignored.
 
     Raises:
         ConfigError: names every flag that is wrong, its value and what is wanted.
     """
     given = {name: value for name, value in vars(namespace).items() if name in _FIELDS}
-    return build_config(given)
+    path = getattr(namespace, "config", None)
+    if not path:
+        return build_config(given)
+    kept = settings.read_flags(path)
+    try:
+        return build_config({**kept, **given})
+    except ConfigError as error:
+        raise ConfigError(f"{error} (flags that are not given are those of {path})") from None
 
 
 def build_config(values: Dict[str, Any]) -> TrainerConfig:

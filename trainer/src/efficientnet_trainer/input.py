@@ -9,7 +9,8 @@ from typing import Any, Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
-from efficientnet_trainer import input_cache, records
+from efficientnet_trainer import input_cache, mixup, records
+from efficientnet_trainer.autoaugment import build_policy
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.decoding import decode_whole
 from efficientnet_trainer.errors import TrainerError
@@ -23,6 +24,8 @@ from efficientnet_trainer.shares import Share, check_first_records, plan_share
 SHUFFLE_RECORDS = 1024
 """Encoded images that wait in random order: about 110 MB a rank with ImageNet's."""
 INTERLEAVED_FILES = 8
+RANKS_AT_MOST = 8192
+"""Seeds of runs whose own seeds differ by one are as far apart."""
 
 
 def make_input_fn(
@@ -36,7 +39,7 @@ def make_input_fn(
 
     Args:
         config: where the data are and how they are prepared.
-        is_training: random order, repeated, whole batches of train_batch_size; else every
+        is_training: random order, repeated, whole batches of micro_batch_size; else every
             image once, in order, in batches of eval_batch_size of which the last may be
             smaller.
         num_shards: ranks that share the split.
@@ -46,7 +49,8 @@ def make_input_fn(
 
     Returns:
         A function without arguments that returns a Dataset of images, float32
-        [n, size, size, 3] about 0 .. 255, and labels, int32 [n].
+        [n, size, size, 3] about 0 .. 255, and labels, int32 [n], or in training with mixup
+        those of ``mixup.add_weights``.
 
     Raises:
         DataError: the data directory, a file, a frame or a first record is at fault.
@@ -70,8 +74,9 @@ def make_input_fn(
     bad = BadRecords(config.max_bad_records, report_skip)
 
     def input_fn() -> tf.data.Dataset:
-        source = Source(config, is_training, share, labels, bad)
-        dataset = source.train() if is_training else source.evaluate()
+        source = Source(config, share, labels, bad)
+        seed = _rank_seed(config, shard_index)
+        dataset = source.train(seed) if is_training else source.evaluate()
         return dataset.prefetch(tf.data.experimental.AUTOTUNE)
 
     return input_fn
@@ -86,36 +91,43 @@ class Source:
     """The stages between files and batches."""
 
     def __init__(
-        self,
-        config: TrainerConfig,
-        is_training: bool,
-        share: Share,
-        labels: LabelRange,
-        bad: BadRecords,
+        self, config: TrainerConfig, share: Share, labels: LabelRange, bad: BadRecords
     ) -> None:
         """Take what the stages share."""
         self._config = config
-        self._is_training = is_training
         self._share = share
         self._labels = labels
         self._bad = bad
+        self._policy = build_policy(config)
         cores = len(os.sched_getaffinity(0))
         self._calls = max(1, min(config.num_parallel_calls, cores))
 
-    def train(self) -> tf.data.Dataset:
-        """Return batches without end, in random order."""
+    def train(self, rank_seed: Optional[int]) -> tf.data.Dataset:
+        """Return batches without end, in random order.
+
+        Args:
+            rank_seed: of what is drawn for each image, or None for other numbers each time.
+        """
         config, seed = self._config, self._config.random_seed
         files = self._files().shuffle(len(self._share.paths), seed=seed)
         sloppy = not config.is_deterministic
         buffered = min(SHUFFLE_RECORDS, self._share.num_records)
+        # Drawn in the images' order, so that no thread changes what another draws.
+        seeds = tf.data.experimental.RandomDataset(rank_seed).batch(2, drop_remainder=True)
         if config.cache == "none":
             dataset = self._read(files.repeat(), sloppy).shuffle(buffered, seed=seed)
-            return map_endless(
-                dataset, self._prepare_record, self._calls, self._bad, config.train_batch_size
+            dataset = tf.data.Dataset.zip((dataset, seeds)).map(plain(_with_seed))
+            batches = map_endless(
+                dataset, self._train_record, self._calls, self._bad, config.micro_batch_size
             )
-        dataset = self._cached(self._read(files, sloppy)).shuffle(buffered, seed=seed).repeat()
-        dataset = dataset.map(plain(self._prepare_image), num_parallel_calls=self._calls)
-        return dataset.batch(config.train_batch_size, drop_remainder=True)
+        else:
+            kept = self._cached(self._read(files, sloppy)).shuffle(buffered, seed=seed).repeat()
+            dataset = tf.data.Dataset.zip((kept, seeds))
+            dataset = dataset.map(plain(self._train_image), num_parallel_calls=self._calls)
+            batches = dataset.batch(config.micro_batch_size, drop_remainder=True)
+        if config.mixup_alpha:
+            batches = mixup.add_weights(batches, config.mixup_alpha, rank_seed)
+        return batches
 
     def evaluate(self) -> tf.data.Dataset:
         """Return batches of every record, once and in order."""
@@ -125,7 +137,7 @@ class Source:
         def blank() -> Any:
             return tf.zeros([size, size, 3]), tf.constant(0)
 
-        dataset = map_finite(dataset, self._prepare_record, self._calls, self._bad, blank)
+        dataset = map_finite(dataset, self._evaluate_record, self._calls, self._bad, blank)
         return dataset.batch(self._config.eval_batch_size)
 
     def _files(self) -> tf.data.Dataset:
@@ -182,12 +194,31 @@ class Source:
         with tf.control_dependencies([decode_whole(encoded)]):
             return tf.identity(encoded), label
 
-    def _prepare_record(self, _path: tf.Tensor, _number: tf.Tensor, serialized: tf.Tensor) -> Any:
-        return self._prepare_image(*parse_example(serialized, self._labels))
+    def _train_record(self, _path: tf.Tensor, _number: tf.Tensor, data: Any) -> Any:
+        serialized, seed = data
+        return self._train_image(parse_example(serialized, self._labels), seed)
 
-    def _prepare_image(self, encoded: tf.Tensor, label: tf.Tensor) -> Any:
-        config, is_training = self._config, self._is_training
-        return (
-            preprocess_image(encoded, config.image_size, is_training, config.crop_and_flip),
-            label,
+    def _train_image(self, example: Any, seed: tf.Tensor) -> Any:
+        encoded, label = example
+        config = self._config
+        image = preprocess_image(
+            encoded, config.image_size, True, config.crop_and_flip, seed, self._policy
         )
+        return image, label
+
+    def _evaluate_record(self, _path: tf.Tensor, _number: tf.Tensor, serialized: tf.Tensor) -> Any:
+        encoded, label = parse_example(serialized, self._labels)
+        config = self._config
+        return preprocess_image(encoded, config.image_size, False, config.crop_and_flip), label
+
+
+def _with_seed(record: Any, seed: tf.Tensor) -> Any:
+    path, number, serialized = record
+    return path, number, (serialized, seed)
+
+
+def _rank_seed(config: TrainerConfig, rank: int) -> Optional[int]:
+    """Return a seed of the rank's own, or None where nobody asks for the same run again."""
+    if config.random_seed is None:
+        return None
+    return (config.random_seed * RANKS_AT_MOST + rank) % 2**31

@@ -10,7 +10,7 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float) 
 
     Args:
         logits: float32 [n, classes].
-        labels: int32 [n], 0 .. classes - 1.
+        labels: int32 [n], 0 .. classes - 1; or float32 [n, classes], shares that sum to 1.
         label_smoothing: share of each target that is spread evenly over all classes,
             the true one included.
 
@@ -20,8 +20,8 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float) 
     Source: Szegedy et al. 2016, section 7.
     """
     num_classes = int(logits.shape[-1])
-    spread = label_smoothing / num_classes
-    targets = tf.one_hot(labels, num_classes, 1.0 - label_smoothing + spread, spread)
+    targets = tf.one_hot(labels, num_classes) if labels.dtype.is_integer else labels
+    targets = (1.0 - label_smoothing) * targets + label_smoothing / num_classes
     losses = tf.nn.softmax_cross_entropy_with_logits_v2(
         labels=tf.stop_gradient(targets), logits=logits
     )

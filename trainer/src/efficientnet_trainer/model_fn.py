@@ -5,11 +5,12 @@ The backend says what differs between NPUs and CPUs.
 """
 
 import os
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
-from efficientnet_trainer import hooks, restore, saving
+from efficientnet_trainer import hooks, mixup, restore, saving
+from efficientnet_trainer.accumulation import AccumulatingOptimizer
 from efficientnet_trainer.backend import Rank, TensorFlowBackend
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.confusion import note_answers
@@ -50,6 +51,8 @@ def make_model_fn(run: RunContext) -> Callable[..., Any]:
     def model_fn(features: tf.Tensor, labels: Optional[tf.Tensor], mode: str) -> Any:
         is_training = mode == tf.estimator.ModeKeys.TRAIN
         architecture = run.config.architecture
+        if is_training and run.config.mixup_alpha:
+            features, labels = mixup.mix(features, labels, run.config.num_label_classes)
         logits = build_logits(
             normalize(features, architecture),
             architecture,
@@ -60,7 +63,7 @@ def make_model_fn(run: RunContext) -> Callable[..., Any]:
         if mode == tf.estimator.ModeKeys.PREDICT:
             return _build_prediction(run, logits)
         loss = cross_entropy(logits, labels, run.config.label_smoothing)
-        loss += weight_decay(tf.trainable_variables(), run.config.weight_decay)
+        loss += weight_decay(tf.trainable_variables(), run.config.weight_decay_in_loss)
         if is_training:
             return _build_training(run, loss)
         if run.rank.is_chief:
@@ -79,11 +82,18 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
     config = run.config
     step = tf.train.get_or_create_global_step()
     rate = learning_rate(step, config, run.rank.size)
-    optimizer = run.backend.wrap_optimizer(build_optimizer(config, rate))
-    train_op = build_train_op(optimizer, loss, config, step)
+    optimizer, mean_loss = build_optimizer(config, rate), loss
+    accumulating: List[Any] = []
+    if config.gradient_accumulation_steps > 1:
+        optimizer = AccumulatingOptimizer(optimizer, config.gradient_accumulation_steps)
+        mean_loss = optimizer.mean(loss)
+    train_op = build_train_op(run.backend.wrap_optimizer(optimizer), loss, config, step)
+    if isinstance(optimizer, AccumulatingOptimizer):
+        train_op = optimizer.clear_after(train_op)
+        accumulating = [optimizer.hook()]
     if config.restore_path and run.restores:
         restore.restore_weights(config.restore_path, config.restore_exclude)
-    shared_loss, stop = run.backend.share(loss, run.flag)
+    shared_loss, stop = run.backend.share(mean_loss, run.flag)
     with tf.control_dependencies([train_op]):
         step_done = tf.identity(step.read_value(), name="step_done")
     tf.add_to_collection(saving.STEP_DONE, step_done)
@@ -96,9 +106,9 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
     )
     return run.backend.build_spec(
         tf.estimator.ModeKeys.TRAIN,
-        loss=loss,
+        loss=mean_loss,
         train_op=train_op,
-        training_hooks=[stop, report],
+        training_hooks=[stop, report, *accumulating],
         scaffold=_training_scaffold(config),
     )
 

@@ -164,7 +164,9 @@ class NpuBackend:
         )
 
     def _train_options(self, max_steps: int) -> Dict[str, Any]:
-        wanted = self._config.iterations_per_loop
+        # Micro-batches are added up by runs of the session, which a loop would not return to.
+        accumulates = self._config.gradient_accumulation_steps > 1
+        wanted = 1 if accumulates else self._config.iterations_per_loop
         loop = fit_loop(wanted, max_steps - self._newest_step())
         if loop != wanted:
             tf.logging.info("%d steps a loop, not %d, to end at step %d", loop, wanted, max_steps)

@@ -5,6 +5,7 @@ from typing import Any, List
 import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer.config import TrainerConfig
+from efficientnet_trainer.lars import LarsOptimizer
 from efficientnet_trainer.moving_average import MovingAverage
 
 RMSPROP_DECAY = 0.9
@@ -24,6 +25,8 @@ def build_optimizer(config: TrainerConfig, learning_rate: tf.Tensor) -> tf.train
             momentum=config.momentum,
             epsilon=RMSPROP_EPSILON,
         )
+    if config.optimizer == "lars":
+        return LarsOptimizer(learning_rate, config.momentum, config.weight_decay)
     if config.optimizer == "momentum":
         return tf.train.MomentumOptimizer(learning_rate, config.momentum)
     return tf.train.GradientDescentOptimizer(learning_rate)
@@ -55,12 +58,13 @@ def build_train_op(
 
     Args:
         optimizer: from ``build_optimizer``, wrapped or not.
-        loss: float32 tensor [].
+        loss: float32 tensor [], of one micro-batch where gradients accumulate.
         config: decay of the moving average; 0 keeps none.
         global_step: the variable that counts updates.
     """
     updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    with tf.control_dependencies(updates):
+    # The loss, too, is of the weights before the update; its weight decay reads all of them.
+    with tf.control_dependencies([*updates, loss]):
         train_op = optimizer.minimize(loss, global_step=global_step)
     if not config.moving_average_decay:
         return train_op

@@ -4,30 +4,42 @@ Training sees a random crop, mirrored by chance; evaluation the centre.  A crop 
 is decoded alone (a fifth faster than the whole), so decoding and cropping are one step.
 Pixels stay about 0 .. 255: bicubic resizing overshoots a little at edges, and the public
 checkpoints were trained and evaluated with that.
+
+All that is random about an image comes from its own seed, so it is the same whichever
+thread prepares it, and a run can be repeated.
 """
 
-from typing import Tuple
+from typing import List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from efficientnet_trainer.autoaugment import Policy
+
 CROP_PADDING = 32
 """Evaluation keeps size / (size + 32) of the shorter side, 87.5 % at 224 pixels."""
-MIN_OBJECT_COVERED = 0.1
 ASPECT_RATIOS = (3.0 / 4, 4.0 / 3)
-AREAS = (0.08, 1.0)
-MAX_ATTEMPTS = 10
+MIN_AREA = 0.1
+"""Share of the image that a random crop has at least.  The published 0.08 never comes about:
+a crop must also cover a tenth of the object, and for want of boxes that is the image."""
 
 
 def preprocess_image(
-    encoded: tf.Tensor, image_size: int, is_training: bool, crop_and_flip: bool
+    encoded: tf.Tensor,
+    image_size: int,
+    is_training: bool,
+    crop_and_flip: bool,
+    seed: Optional[tf.Tensor] = None,
+    policy: Optional[Policy] = None,
 ) -> tf.Tensor:
-    """Decode, crop, resize and perhaps mirror one image.
+    """Decode, crop, resize and perhaps mirror and distort one image.
 
     Args:
         encoded: string tensor [], JPEG or PNG.
         image_size: side of the result, pixels.
-        is_training: a random crop and flip; else the centre.
+        is_training: a random crop, flip and distortion; else the centre.
         crop_and_flip: False only resizes the whole image, in either mode.
+        seed: int64 [2], of the image's random numbers; needed in training alone.
+        policy: how training images are distorted, or None for not at all.
 
     Returns:
         float32 [image_size, image_size, 3], about 0 .. 255.
@@ -35,30 +47,51 @@ def preprocess_image(
     Source: Szegedy et al. 2014, section 6, for the distorted crop.
     """
     if not crop_and_flip:
-        return _resize(tf.image.decode_jpeg(encoded, channels=3), image_size)
-    if not is_training:
-        return _resize(_decode_centre(encoded, image_size), image_size)
-    image = _resize(_decode_random_crop(encoded, image_size), image_size)
-    return tf.image.random_flip_left_right(image)
+        image = _resize(tf.image.decode_jpeg(encoded, channels=3), image_size)
+    elif is_training:
+        image = _crop_and_flip_at_random(encoded, image_size, seed)
+    else:
+        image = _resize(_decode_centre(encoded, image_size), image_size)
+    if policy is None or not is_training:
+        return image
+    # Another key than that of the crop, whose numbers it must not share.
+    draws = tf.random.stateless_uniform([policy.num_draws], tf.add(seed, 1))
+    return policy.distort(tf.clip_by_value(image, 0.0, 255.0), draws)
 
 
-def _decode_random_crop(encoded: tf.Tensor, image_size: int) -> tf.Tensor:
-    shape = _image_shape(encoded)
-    begin, size, _ = tf.image.sample_distorted_bounding_box(
-        shape,
-        bounding_boxes=tf.constant([0.0, 0.0, 1.0, 1.0], shape=[1, 1, 4]),
-        min_object_covered=MIN_OBJECT_COVERED,
-        aspect_ratio_range=ASPECT_RATIOS,
-        area_range=AREAS,
-        max_attempts=MAX_ATTEMPTS,
-        use_image_if_no_bounding_boxes=True,
-    )
-    # The whole image comes back where no attempt fitted; the centre keeps its aspect ratio.
-    # Height and width alone: as the number of channels the op gives -1, "all of them".
-    found = tf.reduce_any(tf.not_equal(size[:2], shape[:2]))
-    centre = _centre_window(shape, image_size)
-    drawn = tf.concat([begin[:2], size[:2]], axis=0)
-    return _decode_window(encoded, tf.where_v2(found, drawn, centre))
+def _crop_and_flip_at_random(
+    encoded: tf.Tensor, image_size: int, seed: Optional[tf.Tensor]
+) -> tf.Tensor:
+    draws = tf.unstack(tf.random.stateless_uniform([5], seed))
+    window = draw_window(_image_shape(encoded), image_size, draws[:4])
+    image = _resize(_decode_window(encoded, window), image_size)
+    return tf.cond(draws[4] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
+
+
+def draw_window(shape: tf.Tensor, image_size: int, draws: List[tf.Tensor]) -> tf.Tensor:
+    """Choose the window [top, left, height, width] of a random crop.
+
+    Aspect ratio and height are spread evenly over what fits.  Where the drawn aspect ratio
+    leaves nothing that fits, as in strips, it is the centre.
+
+    Args:
+        shape: int32 [3], the image's.
+        image_size: side of the result, which the centre depends on.
+        draws: four random numbers, float32 [] from 0 to below 1.
+    """
+    height, width = tf.unstack(tf.cast(shape[:2], tf.float32))
+    for_aspect, for_height, for_top, for_left = draws
+    low, high = ASPECT_RATIOS
+    aspect = low + (high - low) * for_aspect
+    shortest = tf.round(tf.sqrt(MIN_AREA * height * width / aspect))
+    tallest = tf.minimum(height, tf.floor(width / aspect))
+    crop_height = shortest + tf.floor(for_height * (tallest - shortest + 1.0))
+    crop_width = tf.floor(crop_height * aspect)
+    top = tf.floor(for_top * (height - crop_height + 1.0))
+    left = tf.floor(for_left * (width - crop_width + 1.0))
+    drawn = tf.cast(tf.stack([top, left, crop_height, crop_width]), tf.int32)
+    fits = tf.logical_and(shortest <= tallest, crop_width >= 1.0)
+    return tf.where_v2(fits, drawn, _centre_window(shape, image_size))
 
 
 def _decode_centre(encoded: tf.Tensor, image_size: int) -> tf.Tensor:

@@ -23,6 +23,7 @@ from efficientnet_trainer.model_fn import MEAN_LOSS, TOP_1, TOP_5, RunContext, m
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.resume import ResumePoint, find_resume_point
 from efficientnet_trainer.saving import SaveListener
+from efficientnet_trainer.settings import write_settings
 from efficientnet_trainer.stop import StopFlag
 from efficientnet_trainer.termination import DONE, STOPPED, Termination, reason_of
 
@@ -107,6 +108,9 @@ class Run:
         own = owner.claim if rank.is_chief else owner.watch
         ownership = own(self._config.model_dir, self._env)
         try:
+            if rank.is_chief:
+                flags = self._config.model_dump(mode="json")
+                write_settings(self._config.model_dir, flags, rank.size)
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)
             input_fn = watch_input(
                 make_input_fn(self._config, True, rank.size, rank.rank, self._report_skipped),

@@ -136,6 +136,13 @@ _STEPS_OR_EPOCHS: Final = Rule(
     " one follows from the other; remove one of them",
     ".epochs",
 )
+_MICRO_BATCHES: Final = Rule(
+    "self.batchSizePerNpu % self.gradientAccumulationSteps == 0",
+    "spec.training.gradientAccumulationSteps is {self.gradientAccumulationSteps}, which does not"
+    " divide spec.training.batchSizePerNpu {self.batchSizePerNpu}; use a divisor, such as"
+    " {self.batchSizePerNpu % 4 == 0 ? 4 : self.batchSizePerNpu % 2 == 0 ? 2 : 1}",
+    ".gradientAccumulationSteps",
+)
 _QUEUE: Final = Rule(
     "!has(self.queue) || self.gang == 'Volcano'",
     "spec.scheduling.queue is {self.queue}, but spec.scheduling.gang is {self.gang}, and only"
@@ -184,7 +191,7 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
     ),
     "spec.dataset": (_mounted_path("dataset"),),
     "spec.output": (_mounted_path("output"),),
-    "spec.training": (_STEPS_OR_EPOCHS,),
+    "spec.training": (_STEPS_OR_EPOCHS, _MICRO_BATCHES),
     "spec.scheduling": (_QUEUE,),
     "spec.runPolicy.failurePolicy.rules[]": (_FAILURE_RULE,),
 }

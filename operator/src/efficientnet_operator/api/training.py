@@ -93,7 +93,8 @@ class LearningRate(ApiModel):
     """LinearPer256 multiplies base by (batchSizePerNpu x npus) / 256; Absolute takes it as it is.
     """
     schedule: Literal["Exponential", "Cosine", "Polynomial", "Constant"] = "Exponential"
-    """Course after the warm-up. Exponential multiplies by 0.97 every 2.4 epochs."""
+    """Course after the warm-up. Exponential multiplies by 0.97 every 2.4 epochs; Polynomial falls
+    to 0 with the square of the steps that are left."""
     warmup_epochs: Annotated[float, Field(ge=0, le=100_000)] = 5.0
     """Epochs over which the rate rises linearly from 0; 0 starts at the full rate."""
 
@@ -105,10 +106,11 @@ class Augmentation(ApiModel):
     """Random crop and horizontal flip. Set false where position or direction carries the meaning,
     as in digits."""
     auto_augment: Literal["None", "V0", "RandAugment"] = "None"
-    """Learned augmentation policy: V0 is AutoAugment's ImageNet policy; RandAugment uses 2 layers,
-    magnitude 10."""
+    """Learned augmentation policy: V0 is AutoAugment's, as EfficientNets are trained with;
+    RandAugment uses 2 layers, magnitude 10."""
     mixup_alpha: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """Alpha of mixup's beta distribution; 0 switches mixup off."""
+    """Alpha of mixup's beta distribution, which weighs an image against another of its batch; 0
+    switches mixup off."""
 
 
 class Training(ApiModel):
@@ -118,6 +120,10 @@ class Training(ApiModel):
     """Train only, train and evaluate, or evaluate the newest checkpoint under output.path."""
     batch_size_per_npu: Annotated[int, Field(ge=1, le=65536)] = 256
     """Images per update on one NPU; the global batch is this times spec.npus."""
+    gradient_accumulation_steps: Annotated[int, Field(ge=1, le=65536)] = 1
+    """Parts that batchSizePerNpu is computed in, one after the other, where it does not fit at
+    once; it must be a multiple. Each part is a batch of its own to batch normalization. With more
+    than 1, iterationsPerLoop is 1."""
     eval_batch_size: Annotated[int, Field(ge=1, le=65536)] = 128
     """Images per evaluated batch."""
     train_steps: Steps | None = None
@@ -130,11 +136,13 @@ class Training(ApiModel):
     """Updates between two evaluations in mode TrainAndEval. When unset, five epochs; the last step
     is always evaluated."""
     optimizer: Literal["RMSProp", "SGD", "Momentum", "LARS"] = "RMSProp"
-    """Optimizer. RMSProp runs with decay 0.9 and epsilon 0.001."""
+    """Optimizer. RMSProp runs with decay 0.9 and epsilon 0.001, LARS with trust coefficient 0.001.
+    """
     momentum: Fraction = 0.9
     """Momentum of the optimizer; SGD has none."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-5
-    """Factor of the L2 loss over all weights but those of batch normalization."""
+    """Factor of the L2 loss over all weights but those of batch normalization; LARS decays the
+    weights itself, but for biases."""
     label_smoothing: Fraction = 0.1
     """Share of the target given to all classes alike."""
     moving_average_decay: Fraction = 0.9999

@@ -38,6 +38,7 @@ def _run_flags(spec: EfficientNetJobSpec) -> dict[str, Flag]:
         "num_train_images": spec.dataset.num_train_images,
         "num_eval_images": spec.dataset.num_eval_images,
         "train_batch_size": training.batch_size_per_npu,
+        "gradient_accumulation_steps": training.gradient_accumulation_steps,
         "eval_batch_size": training.eval_batch_size,
         "train_steps": spec.total_steps,
         "iterations_per_loop": training.iterations_per_loop,
