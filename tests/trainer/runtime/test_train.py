@@ -118,6 +118,7 @@ def test_transfer_learning_starts_from_restored_weights(trained, digits, tmp_pat
     model_dir, _ = trained
     source = str(model_dir / "model.ckpt-6")
     flags = [f"--restore_path={source}", "--restore_exclude=efficientnet-b0/model/head/"]
+    flags += ["--restore_weights=raw", "--freeze=efficientnet-b0/stem/"]
     # At this rate a step changes nothing that could be seen.
     flags += ["--train_steps=1", "--base_learning_rate=1e-12", "--mode=train"]
     done = train(f"--model_dir={tmp_path}", *flags, *digits)
@@ -125,9 +126,13 @@ def test_transfer_learning_starts_from_restored_weights(trained, digits, tmp_pat
     old = tf.train.load_checkpoint(source)
     new = tf.train.load_checkpoint(str(tmp_path / "model.ckpt-1"))
     stem, head = "efficientnet-b0/stem/conv2d/kernel", "efficientnet-b0/head/dense/kernel"
-    assert np.allclose(old.get_tensor(stem), new.get_tensor(stem), atol=1e-6)
+    assert np.array_equal(old.get_tensor(stem), new.get_tensor(stem))
     assert not np.allclose(old.get_tensor(head), new.get_tensor(head), atol=1e-3)
     assert new.get_tensor("global_step") == 1
+    told = json.loads((tmp_path / "restored.json").read_text())
+    assert told["restored"][stem] == stem
+    assert told["initial"][head] == "excluded by --restore_exclude"
+    assert "no variable of this model" not in told["unused"].values()
 
 
 def test_a_damaged_checkpoint_ends_the_run_as_bad_data(trained, digits, tmp_path):

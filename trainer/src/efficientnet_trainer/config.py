@@ -162,6 +162,14 @@ class TrainerConfig(BaseModel):
     restore_exclude: Tuple[str, ...] = Field(
         (), description="Variable name prefixes not restored, separated by commas."
     )
+    restore_weights: Literal["ema", "raw"] = Field(
+        "ema",
+        description="What weights and their averages start from: the checkpoint's averages "
+        "where it has them, or its weights.",
+    )
+    freeze: Tuple[str, ...] = Field(
+        (), description="Variable name prefixes that are not trained, separated by commas."
+    )
     export_dir: Optional[str] = Field(
         None, description="Directory to export to: by mode export, and when training is done."
     )
@@ -191,7 +199,7 @@ class TrainerConfig(BaseModel):
             return values
         return {name: value for name, value in values.items() if value != ""}
 
-    @field_validator("restore_exclude", "export_formats", "predict_files", mode="before")
+    @field_validator("restore_exclude", "freeze", "export_formats", "predict_files", mode="before")
     @classmethod
     def _split_on_commas(cls, value: Any) -> Any:
         if not isinstance(value, str):

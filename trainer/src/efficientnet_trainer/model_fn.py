@@ -50,6 +50,7 @@ def make_model_fn(run: RunContext) -> Callable[..., Any]:
             is_training,
             run.config.num_label_classes,
             run.config.data_format,
+            run.config.freeze,
         )
         decay = weight_decay(tf.trainable_variables(), run.config.weight_decay)
         if not is_training:
@@ -71,7 +72,12 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
     optimizer = run.backend.wrap_optimizer(build_optimizer(config, rate))
     train_op = build_train_op(optimizer, loss, config, step)
     if config.restore_path and run.restores:
-        restore.restore_weights(config.restore_path, config.restore_exclude)
+        source = restore.Source(
+            config.restore_path, config.restore_exclude, config.restore_weights
+        )
+        report = restore.restore_weights(source)
+        if run.rank.is_chief:
+            restore.leave_report(report, config.model_dir)
     shared_loss, stop = run.backend.share(loss, run.flag)
     with tf.control_dependencies([train_op]):
         step_done = tf.identity(step.read_value(), name="step_done")
