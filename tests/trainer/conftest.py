@@ -8,7 +8,9 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from efficientnet_trainer.backend import Rank, session_config
 from efficientnet_trainer.config import build_config
+from efficientnet_trainer.model import build_logits
 from PIL import Image
 
 
@@ -158,6 +160,33 @@ def small_network(make_config):
         return make_config(**values)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def saved_network(tmp_path_factory):
+    """The flags of a tiny network of which ``model_dir`` holds a checkpoint of step 5."""
+    folder = tmp_path_factory.mktemp("saved")
+    flags = {
+        "data_dir": str(folder),
+        "model_dir": str(folder),
+        "num_label_classes": 10,
+        "width_coefficient": 0.1,
+        "depth_coefficient": 0.1,
+        "input_image_size": 16,
+        "crop_and_flip": False,
+    }
+    with tf.Graph().as_default(), tf.Session(config=session_config(Rank(0, 1, 1))) as session:
+        tf.set_random_seed(5)
+        # Statistics of a batch, or the signal would fade on its way through the layers.
+        quick = build_config(dict(flags, batch_norm_momentum=0.01)).architecture
+        build_logits(tf.random.normal([32, 16, 16, 3], seed=5), quick, True, 10)
+        session.run(tf.global_variables_initializer())
+        session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+        saved = {f"{v.op.name}/ExponentialMovingAverage": v for v in tf.global_variables()}
+        saved["global_step"] = tf.get_variable("global_step", initializer=tf.constant(5, tf.int64))
+        session.run(saved["global_step"].initializer)
+        tf.train.Saver(saved).save(session, str(folder / "model.ckpt-5"))
+    return flags
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_describe_prints_a_table(run_main):
 
 WRONG_WORDS = {
     "an unknown model": (["--model_name=b0"], "invalid choice: 'b0'"),
-    "one class": (["--num_label_classes=1"], "--num_label_classes is 1; use 2 or more"),
+    "no class": (["--num_label_classes=0"], "--num_label_classes is 0; use 1 or more"),
 }
 
 

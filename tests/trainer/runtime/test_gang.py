@@ -142,6 +142,16 @@ def test_rank_0_leaves_the_final_figures(resumed_gang, model_dir):
     assert re.search(r"Eval results: \{'loss': .*'global_step': \d+\}", resumed_gang[0].log_text())
 
 
+def test_both_ranks_evaluated_their_share(resumed_gang, model_dir):
+    share = json.loads((model_dir / ".evaluation" / "rank-1.json").read_text())
+    # A file of validation images for each.
+    assert share["totals"][0] == 180
+    figures = json.loads((model_dir / "best" / "evaluation.json").read_text())
+    assert figures["images"] == 360
+    assert figures["top_1_accuracy"] == resumed_gang[0].termination()["top1"]
+    assert "Eval results" not in resumed_gang[1].log_text()
+
+
 def test_no_attempt_owns_the_folder_once_it_ended(stopped_gang, resumed_gang, model_dir):
     assert not stopped_gang[0].still_owns
     assert [pod.process.returncode for pod in resumed_gang] == [0, 0]

@@ -68,13 +68,13 @@ RELEASES = {
 
 
 @pytest.mark.parametrize("release, options", RELEASES.items(), ids=RELEASES)
-def test_a_rank_trains_and_evaluates_by_each_generation(release, options, tmp_path, digits):
+def test_a_rank_trains_by_each_generation(release, options, tmp_path, digits):
     more, missing = options
     model_dir = tmp_path / "model"
-    flags = [f"--model_dir={model_dir}", "--train_steps=6", "--iterations_per_loop=4", *digits]
+    flags = [f"--model_dir={model_dir}", "--train_steps=6", "--iterations_per_loop=4"]
+    flags += ["--mode=train", *digits]
     done, asked = run_rank(tmp_path, flags, RANK_SIZE="4", NPU_STAND_IN_RELEASE=release)
     assert done.returncode == 0, done.stdout
-    assert "Eval results: " in done.stdout
     training = asked["run_config"][0]
     assert more == set(training) - set(COMMON) - {
         "model_dir", "iterations_per_loop", "save_checkpoints_steps"
@@ -115,6 +115,17 @@ def test_dynamic_loss_scaling_leaves_out_updates_that_overflow(tmp_path, digits)
     resumed = read_variables(tf.train.latest_checkpoint(str(model_dir)))
     assert resumed["global_step"] >= 8
     assert resumed["loss_scale"] <= saved["loss_scale"]
+
+
+def test_an_npu_evaluates_batches_of_one_shape(tmp_path, digits):
+    model_dir = tmp_path / "model"
+    flags = [f"--model_dir={model_dir}", "--train_steps=1", *digits]
+    done, asked = run_rank(tmp_path, [*flags, "--eval_batch_size=100"])
+    assert done.returncode == 0, done.stdout
+    assert "Eval results: " in done.stdout
+    assert asked["evaluation"] == [{"shape": [100, 32, 32, 3]}]
+    # The last of the four batches has sixty images, and is filled up with what does not count.
+    assert json.loads((model_dir / "best" / "evaluation.json").read_text())["images"] == 360
 
 
 def saved_in(folder):

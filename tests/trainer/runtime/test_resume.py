@@ -1,12 +1,11 @@
-"""Where a run starts: its own checkpoint, another run's weights, or nothing."""
+"""Where a run goes on: its newest sound checkpoint, or nothing."""
 
 import os
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from efficientnet_trainer.errors import ConfigError, DataError
-from efficientnet_trainer.restore import restore_weights
+from efficientnet_trainer.errors import DataError
 from efficientnet_trainer.resume import ResumePoint, find_resume_point, resume_from_other
 
 
@@ -86,50 +85,3 @@ def test_another_folder_resumes_from_the_checkpoint_but_does_not_keep_it(
 def test_another_folder_starts_anew_where_there_is_no_checkpoint(tmp_path):
     resume_from_other(str(tmp_path / "tmp_worker_1"), str(tmp_path))
     assert list(tmp_path.iterdir()) == []
-
-
-NAME = "efficientnet-b0/head/dense/kernel"
-STEM = "efficientnet-b0/stem/conv2d/kernel"
-AVERAGE = "/ExponentialMovingAverage"
-
-
-def build_and_restore(path, exclude=(), shape=2):
-    """Build two weights and their averages at 0, restore, and return what they start from."""
-    for name in (NAME, STEM):
-        tf.get_variable(name, [shape], initializer=tf.zeros_initializer())
-    average = tf.train.ExponentialMovingAverage(0.9)
-    average.apply(tf.trainable_variables())
-    names = restore_weights(path, exclude)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        values = {v.op.name: session.run(v).tolist() for v in tf.global_variables()}
-    return names, values
-
-
-def test_weights_and_averages_start_from_the_checkpoint(save):
-    path = save({NAME: [1, 2], STEM: [3, 4], STEM + AVERAGE: [5, 6], "other": [7]})
-    names, values = build_and_restore(path)
-    assert names == [NAME, STEM]
-    assert values[NAME] == [1, 2]
-    # Without an average of its own the checkpoint's weight is the best guess of it.
-    assert values[NAME + AVERAGE] == [1, 2]
-    assert values[STEM] == [3, 4]
-    assert values[STEM + AVERAGE] == [5, 6]
-
-
-@pytest.mark.parametrize("prefix", ["efficientnet-b0/head/", "efficientnet-b0/model/head/dense/"])
-def test_what_is_excluded_keeps_its_initial_value(save, prefix):
-    names, values = build_and_restore(save({NAME: [1, 2], STEM: [3, 4]}), [prefix])
-    assert names == [STEM]
-    assert values[NAME] == values[NAME + AVERAGE] == [0, 0]
-
-
-def test_restoring_nothing_is_an_error(save):
-    with pytest.raises(ConfigError, match=r"restores nothing: none of its 2 variables"):
-        build_and_restore(save({"resnet/kernel": [1.0]}))
-
-
-def test_another_shape_says_how_to_leave_it_out(save):
-    path = save({NAME: [1, 2, 3]})
-    with pytest.raises(ConfigError, match=r"--restore_exclude=efficientnet-b0/head/dense/"):
-        build_and_restore(path)

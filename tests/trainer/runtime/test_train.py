@@ -55,6 +55,35 @@ def test_it_prints_the_original_lines(trained):
     assert results == ["4", "6"]
 
 
+def test_the_log_ends_as_the_original_trainers(trained):
+    model_dir, log = trained
+    figure = r"\d\.[\d.e-]*"
+    said = [line.partition("INFO:tensorflow:")[2] for line in log.splitlines()]
+    wanted = [
+        r"Finished evaluation at \d{4}-\d\d-\d\d-\d\d:\d\d:\d\d",
+        rf"Saving dict for global step 6: global_step = 6, loss = {figure}, "
+        rf"top_1_accuracy = {figure}, top_5_accuracy = {figure}",
+        rf"Saving 'checkpoint_path' summary for global step 6: {model_dir}/model\.ckpt-6",
+        rf"Eval results: \{{'loss': {figure}, 'top_1_accuracy': {figure}, "
+        rf"'top_5_accuracy': {figure}, 'global_step': 6\}}\. Elapsed seconds: \d+",
+    ]
+    for line, pattern in zip([line for line in said if line][-4:], wanted):
+        assert re.fullmatch(pattern, line), line
+
+
+def test_the_best_of_the_evaluated_is_kept(trained):
+    model_dir, log = trained
+    accuracies = re.findall(r"'top_1_accuracy': ([\d.]+).*'global_step': (\d+)", log)
+    losses = re.findall(r"Eval results: \{'loss': ([\d.]+)", log)
+    best = max(zip([float(a) for a, _ in accuracies], [-float(x) for x in losses], accuracies))
+    step = best[2][1]
+    kept = json.loads((model_dir / "best" / "evaluation.json").read_text())
+    assert kept["checkpoint"] == f"model.ckpt-{step}"
+    assert kept["images"] == 360
+    newest = tf.train.latest_checkpoint(str(model_dir / "best"))
+    assert tf.train.load_checkpoint(newest).get_tensor("global_step") == int(step)
+
+
 def tags_of(folder):
     """Return the steps of each tag in a folder's event files."""
     tags = {}
@@ -114,6 +143,7 @@ def test_transfer_learning_starts_from_restored_weights(trained, digits, tmp_pat
     model_dir, _ = trained
     source = str(model_dir / "model.ckpt-6")
     flags = [f"--restore_path={source}", "--restore_exclude=efficientnet-b0/model/head/"]
+    flags += ["--restore_weights=raw", "--freeze=efficientnet-b0/stem/"]
     # At this rate a step changes nothing that could be seen.
     flags += ["--train_steps=1", "--base_learning_rate=1e-12", "--mode=train"]
     done = train(f"--model_dir={tmp_path}", *flags, *digits)
@@ -121,9 +151,13 @@ def test_transfer_learning_starts_from_restored_weights(trained, digits, tmp_pat
     old = tf.train.load_checkpoint(source)
     new = tf.train.load_checkpoint(str(tmp_path / "model.ckpt-1"))
     stem, head = "efficientnet-b0/stem/conv2d/kernel", "efficientnet-b0/head/dense/kernel"
-    assert np.allclose(old.get_tensor(stem), new.get_tensor(stem), atol=1e-6)
+    assert np.array_equal(old.get_tensor(stem), new.get_tensor(stem))
     assert not np.allclose(old.get_tensor(head), new.get_tensor(head), atol=1e-3)
     assert new.get_tensor("global_step") == 1
+    told = json.loads((tmp_path / "restored.json").read_text())
+    assert told["restored"][stem] == stem
+    assert told["initial"][head] == "excluded by --restore_exclude"
+    assert "no variable of this model" not in told["unused"].values()
 
 
 def test_a_damaged_checkpoint_ends_the_run_as_bad_data(trained, digits, tmp_path):
@@ -156,7 +190,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_last_good_checkpoin
 def test_evaluating_an_empty_folder_is_bad_data(digits, tmp_path):
     done = train(f"--model_dir={tmp_path}", "--mode=eval", *digits)
     assert done.returncode == 3
-    assert "has no checkpoint to evaluate" in done.stdout
+    assert f"--model_dir {tmp_path} has no checkpoint; train first" in done.stdout
 
 
 def test_a_folder_that_another_job_owns_is_transient(digits, tmp_path):
@@ -172,10 +206,11 @@ def test_a_folder_that_another_job_owns_is_transient(digits, tmp_path):
 @pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning")
 def test_the_export_answers_as_the_run_was_evaluated(trained, digits, tmp_path):
     model_dir, log = trained
-    flags = ["--mode=eval", f"--export_dir={tmp_path}", *digits]
+    flags = ["--mode=export", f"--export_dir={tmp_path}", *digits]
     done = train(f"--model_dir={model_dir}", *flags)
     assert done.returncode == 0, done.stdout
-    (folder,) = tmp_path.iterdir()
+    assert "Eval results" not in done.stdout
+    folder = tmp_path / "saved_model" / "6"
     images, labels = read_validation(digits)
     with tf.Session(graph=tf.Graph()) as session:
         model = tf.saved_model.load(session, ["serve"], str(folder))

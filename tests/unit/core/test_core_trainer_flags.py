@@ -28,7 +28,11 @@ def trainer_fields():
 
 
 EVERYTHING = {
-    "transferLearning": {"restorePath": "/w/model.ckpt-1", "restoreExclude": ["a/", "b/"]},
+    "transferLearning": {
+        "restorePath": "/w/model.ckpt-1",
+        "restoreExclude": ["a/", "b/"],
+        "freeze": ["c/"],
+    },
     "export": {"enabled": True, "numSteps": 7},
     "model": {
         "imageSize": 64,
@@ -37,7 +41,8 @@ EVERYTHING = {
         "batchNormMomentum": 0.9,
     },
     "training": {
-        "augmentation": {"autoAugment": "RandAugment", "mixupAlpha": 0.2, "cropAndFlip": False}
+        "augmentation": {"autoAugment": "RandAugment", "mixupAlpha": 0.2, "cropAndFlip": False},
+        "evalTimeoutSeconds": 60,
     },
 }
 
@@ -47,7 +52,7 @@ def test_every_flag_is_one_of_the_trainers():
 
 
 CHOICES = {
-    "mode": [({"mode": m}) for m in ("Train", "TrainAndEval", "Eval")],
+    "mode": [({"mode": m}) for m in ("Train", "TrainAndEval", "Eval", "Export")],
     "lr_scaling": [({"learningRate": {"scaling": s}}) for s in ("LinearPer256", "Absolute")],
     "lr_schedule": [
         ({"learningRate": {"schedule": s}})
@@ -60,9 +65,26 @@ CHOICES = {
 }
 
 
+NOT_FOR_JOBS = {"predict"}
+"""What a person does at a shell, with the files of a person."""
+
+
 @pytest.mark.parametrize("name", CHOICES)
 def test_each_choice_becomes_a_word_that_the_trainer_takes(name):
-    assert {flags(training=t)[name] for t in CHOICES[name]} == trainer_fields()[name]
+    words = {flags(training=t)[name] for t in CHOICES[name]}
+    assert words == trainer_fields()[name] - NOT_FOR_JOBS
+
+
+def test_sources_of_weights_are_the_trainers():
+    specs = [{"transferLearning": {"restorePath": "/w", "weights": w}} for w in ("EMA", "Raw")]
+    words = {flags(**spec)["restore_weights"] for spec in specs}
+    assert words == trainer_fields()["restore_weights"]
+
+
+def test_formats_of_export_are_the_trainers():
+    formats = ["SavedModel", "GraphDef", "TFLite"]
+    words = flags(export={"enabled": True, "formats": formats})["export_formats"].split(",")
+    assert set(words) == trainer_fields()["export_formats"]
 
 
 FLAGS = {
@@ -93,11 +115,23 @@ FLAGS = {
     ),
     "export beside the checkpoints": (
         {"export": {"enabled": True}, "output": {"path": "/out/"}},
-        {"export_dir": "/out/export", "num_steps": "1000"},
+        {"export_dir": "/out/export", "export_formats": "saved_model", "num_steps": "1000"},
+    ),
+    "mode Export exports without being enabled": (
+        {"training": {"mode": "Export"}, "output": {"path": "/out"}},
+        {"mode": "export", "export_dir": "/out/export"},
+    ),
+    "a wait for checkpoints": (
+        {"training": {"mode": "Eval", "evalTimeoutSeconds": 600}},
+        {"mode": "eval", "eval_timeout": "600"},
     ),
     "weights to start from": (
         {"transferLearning": {"restorePath": "/w", "restoreExclude": ["a", "b"]}},
-        {"restore_path": "/w", "restore_exclude": "a,b"},
+        {"restore_path": "/w", "restore_exclude": "a,b", "restore_weights": "ema"},
+    ),
+    "what is not trained": (
+        {"transferLearning": {"restorePath": "/w", "freeze": ["a/", "b/"]}},
+        {"freeze": "a/,b/"},
     ),
 }
 
@@ -111,8 +145,12 @@ UNSET = {
     "the model's own": ({}, {"input_image_size", "dropout_rate", "batch_norm_momentum"}),
     "no augmentation": ({}, {"autoaugment_name", "mixup_alpha"}),
     "no weights to start from": ({}, {"restore_path", "restore_exclude"}),
-    "no exceptions": ({"transferLearning": {"restorePath": "/w"}}, {"restore_exclude"}),
-    "no export": ({}, {"export_dir", "num_steps"}),
+    "no exceptions": (
+        {"transferLearning": {"restorePath": "/w"}},
+        {"restore_exclude", "freeze"},
+    ),
+    "no export": ({}, {"export_dir", "export_formats", "num_steps"}),
+    "no wait": ({}, {"eval_timeout"}),
 }
 
 

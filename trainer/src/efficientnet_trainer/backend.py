@@ -9,6 +9,7 @@ plain estimator for one rank, MultiWorkerMirroredStrategy over TF_CONFIG for sev
 import importlib.util
 import os
 import shutil
+import tempfile
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
@@ -86,12 +87,19 @@ class TensorFlowBackend:
             tf.estimator.EvalSpec(input_fn),
         )
 
-    def evaluate(self, model_fn: ModelFn, input_fn: InputFn, path: str, hooks: List[Any]) -> Any:
-        """Evaluate one checkpoint in this process alone and return its metrics."""
-        # With a cluster in TF_CONFIG the estimator would wait for peers that do not evaluate.
+    def evaluate(self, model_fn: ModelFn, input_fn: InputFn, path: str, hooks: List[Any]) -> None:
+        """Run one checkpoint over the input in this process alone; the hooks take the results."""
+        # With a cluster in TF_CONFIG the estimator would wait for peers.
         os.environ.pop("TF_CONFIG", None)
-        estimator = tf.estimator.Estimator(model_fn, config=self._run_config(None))
-        return estimator.evaluate(input_fn, checkpoint_path=path, hooks=hooks)
+        config = self._run_config(None)
+        run_estimator(
+            lambda folder: tf.estimator.Estimator(
+                model_fn, config=config.replace(model_dir=folder)
+            ),
+            input_fn,
+            path,
+            hooks,
+        )
 
     def wrap_optimizer(self, optimizer: tf.train.Optimizer) -> tf.train.Optimizer:
         """Return it as it is: the strategy sums the gradients, all at once."""
@@ -135,6 +143,24 @@ def checkpoint_dir(config: TrainerConfig, rank: Rank) -> str:
     if rank.is_chief:
         return config.model_dir
     return os.path.join(config.model_dir, f"tmp_worker_{rank.rank}")
+
+
+def run_estimator(
+    build: Callable[[str], Any], input_fn: InputFn, path: str, hooks: List[Any]
+) -> None:
+    """Evaluate with an estimator whose summaries are thrown away: they are of one rank's share.
+
+    Args:
+        build: returns the estimator of a model directory.
+        input_fn: the rank's share.
+        path: prefix of the checkpoint.
+        hooks: take the results.
+    """
+    with tempfile.TemporaryDirectory(prefix="evaluation-") as folder:
+        estimator = build(folder)
+        estimator.evaluate(input_fn, checkpoint_path=path, hooks=hooks)
+        # Each writer has a thread, and a run evaluates many times.
+        tf.summary.FileWriterCache.get(estimator.eval_dir()).close()
 
 
 def discard_old_checkpoints(config: TrainerConfig, rank: Rank) -> None:

@@ -74,7 +74,9 @@ class Checkpoint:
             return
         way_out = "it is of another model or damaged"
         if use_average and len(missing) == len(by_name):
-            way_out = "it keeps no moving averages, use --ema=false"
+            way_out = (
+                "it keeps no moving averages, use --ema=false (of train: --moving_average_decay=0)"
+            )
         raise DataError(
             f"checkpoint {self.prefix} lacks {len(missing)} of {len(by_name)} variables: "
             f"{_shown(missing)}; {way_out}"

@@ -43,8 +43,13 @@ class TrainerConfig(BaseModel):
         min_length=1,
         description="Directory of checkpoints and summaries; shared by all ranks.",
     )
-    mode: Literal["train_and_eval", "train", "eval"] = Field(
+    mode: Literal["train_and_eval", "train", "eval", "predict", "export"] = Field(
         "train_and_eval", description="What to do."
+    )
+    checkpoint_path: Optional[str] = Field(
+        None,
+        description="Checkpoint for modes eval, predict and export, or a directory that holds "
+        "one, such as MODEL_DIR/best (unset: the newest of model_dir).",
     )
     model_name: str = Field(
         "efficientnet-b0",
@@ -65,7 +70,8 @@ class TrainerConfig(BaseModel):
     num_eval_images: int = Field(50000, ge=1, description="Images of the validation set.")
     num_label_classes: int = Field(
         1000,
-        ge=2,
+        ge=1,
+        le=100_000,
         description="Classes; with 1001 a record's label is used as it is (0 is background).",
     )
 
@@ -202,10 +208,32 @@ class TrainerConfig(BaseModel):
     restore_exclude: Tuple[str, ...] = Field(
         (), description="Variable name prefixes not restored, separated by commas."
     )
-    export_dir: Optional[str] = Field(None, description="Directory to export a SavedModel to.")
-    num_steps: int = Field(1000, ge=1, description="Calibration steps of a quantised export.")
+    restore_weights: Literal["ema", "raw"] = Field(
+        "ema",
+        description="What weights and their averages start from: the checkpoint's averages "
+        "where it has them, or its weights.",
+    )
+    freeze: Tuple[str, ...] = Field(
+        (), description="Variable name prefixes that are not trained, separated by commas."
+    )
+    export_dir: Optional[str] = Field(
+        None, description="Directory to export to: by mode export, and when training is done."
+    )
+    export_formats: Tuple[Literal["saved_model", "graph_def", "tflite"], ...] = Field(
+        ("saved_model",), min_length=1, description="What to export, separated by commas."
+    )
+    num_steps: int = Field(
+        1000, ge=1, description="Validation images that calibrate the uint8 of format tflite."
+    )
+    predict_files: Tuple[str, ...] = Field(
+        (), description="Images, or folders of them, for mode predict, separated by commas."
+    )
+    top_k: int = Field(5, ge=1, description="Classes that mode predict prints for an image.")
     eval_timeout: Optional[int] = Field(
-        None, ge=1, description="Seconds that mode eval waits for a new checkpoint (unset: none)."
+        None,
+        ge=1,
+        description="Seconds that mode eval waits for a new checkpoint; it then evaluates each "
+        "(unset: one checkpoint, no waiting).",
     )
     log_steps: int = Field(100, ge=1, description="Steps between log lines.")
 
@@ -217,7 +245,7 @@ class TrainerConfig(BaseModel):
             return values
         return {name: value for name, value in values.items() if value != ""}
 
-    @field_validator("restore_exclude", mode="before")
+    @field_validator("restore_exclude", "freeze", "export_formats", "predict_files", mode="before")
     @classmethod
     def _split_on_commas(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -244,6 +272,24 @@ class TrainerConfig(BaseModel):
         if self.cache == "disk" and not self.cache_dir:
             raise ValueError("--cache=disk needs --cache_dir, a local directory")
         return self
+
+    @model_validator(mode="after")
+    def _mode_has_what_it_needs(self) -> "TrainerConfig":
+        if self.mode == "export" and not self.export_dir:
+            raise ValueError("--mode=export needs --export_dir, where to export to")
+        if self.mode == "predict" and not self.predict_files:
+            raise ValueError("--mode=predict needs --predict_files, the images")
+        if self.checkpoint_path and self.trains:
+            raise ValueError(
+                f"--mode={self.mode} goes on from --model_dir, so --checkpoint_path has no use; "
+                f"to start from another run's weights use --restore_path"
+            )
+        return self
+
+    @property
+    def trains(self) -> bool:
+        """Whether the mode is one that trains."""
+        return self.mode in ("train", "train_and_eval")
 
     @property
     def architecture(self) -> Architecture:
@@ -319,6 +365,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             text += " Required."
         elif default not in (None, ()):
             shown = str(default).lower() if isinstance(default, bool) else default
+            shown = ",".join(default) if isinstance(default, tuple) else shown
             text += f" Default: {shown}."
         parser.add_argument("--" + name, default=argparse.SUPPRESS, metavar="VALUE", help=text)
 

@@ -31,11 +31,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the description of one member.
 
     Raises:
-        ConfigError: fewer than two classes.
+        ConfigError: no class at all.
     """
     classes = args.num_label_classes
-    if classes is not None and classes < 2:
-        raise ConfigError(f"--num_label_classes is {classes}; use 2 or more")
+    if classes is not None and classes < 1:
+        raise ConfigError(f"--num_label_classes is {classes}; use 1 or more")
     description = describe(args.model_name, classes)
     if args.json:
         print(json.dumps(description))

@@ -6,7 +6,12 @@ import tensorflow.compat.v1 as tf
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float) -> tf.Tensor:
-    """Return the mean softmax cross-entropy against smoothed labels.
+    """Return the mean of ``cross_entropies``, float32 tensor []."""
+    return tf.reduce_mean(cross_entropies(logits, labels, label_smoothing))
+
+
+def cross_entropies(logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+    """Return each image's softmax cross-entropy against its smoothed label.
 
     Args:
         logits: float32 [n, classes].
@@ -15,17 +20,16 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float) 
             the true one included.
 
     Returns:
-        float32 tensor [].
+        float32 [n].
 
     Source: Szegedy et al. 2016, section 7.
     """
     num_classes = int(logits.shape[-1])
     targets = tf.one_hot(labels, num_classes) if labels.dtype.is_integer else labels
     targets = (1.0 - label_smoothing) * targets + label_smoothing / num_classes
-    losses = tf.nn.softmax_cross_entropy_with_logits_v2(
+    return tf.nn.softmax_cross_entropy_with_logits_v2(
         labels=tf.stop_gradient(targets), logits=logits
     )
-    return tf.reduce_mean(losses)
 
 
 def weight_decay(variables: Sequence[Any], factor: float) -> tf.Tensor:

@@ -4,12 +4,13 @@
 pixels is a function of its own, so that ``logits`` can feed a network as it is.
 """
 
-from typing import Callable
+from typing import Callable, Sequence
 
 import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer import layers
 from efficientnet_trainer.architecture import Architecture, Block
+from efficientnet_trainer.freezing import freeze_variables, is_frozen
 
 BATCH_NORM = "tpu_batch_normalization"
 """The layer's name in the public checkpoints, which were trained on TPUs."""
@@ -36,6 +37,7 @@ def build_logits(
     is_training: bool,
     num_classes: int,
     data_format: str = "channels_last",
+    freeze: Sequence[str] = (),
 ) -> tf.Tensor:
     """Build the network and return its logits.
 
@@ -48,11 +50,12 @@ def build_logits(
         is_training: batch statistics, dropout and drop-connect; else moving averages.
         num_classes: outputs of the classifier.
         data_format: layout inside the network, ``channels_last`` or ``channels_first``.
+        freeze: prefixes of the variables that are not trained.
 
     Returns:
         float32 [n, num_classes].
     """
-    network = _Network(architecture, is_training, layers.Layout(data_format))
+    network = _Network(architecture, is_training, layers.Layout(data_format), freeze)
     if data_format == "channels_first":
         images = tf.transpose(images, [0, 3, 1, 2])
     with tf.variable_scope(architecture.name):
@@ -60,18 +63,25 @@ def build_logits(
         for index, block in enumerate(architecture.blocks):
             with tf.variable_scope(f"blocks_{index}"):
                 outputs = network.block(outputs, block)
-        return network.head(outputs, num_classes)
+        logits = network.head(outputs, num_classes)
+    freeze_variables(freeze)
+    return logits
 
 
 class _Network:
     """The parts of one network, which share its member, mode and layout."""
 
     def __init__(
-        self, architecture: Architecture, is_training: bool, layout: layers.Layout
+        self,
+        architecture: Architecture,
+        is_training: bool,
+        layout: layers.Layout,
+        freeze: Sequence[str],
     ) -> None:
         self._architecture = architecture
         self._is_training = is_training
         self._layout = layout
+        self._freeze = freeze
         self._activate: Callable[[tf.Tensor], tf.Tensor] = layers.activation(
             architecture.activation, is_training
         )
@@ -131,12 +141,14 @@ class _Network:
         return layers.conv2d(inputs, filters, kernel_size, stride, self._layout, name)
 
     def _norm(self, inputs: tf.Tensor, number: int) -> tf.Tensor:
+        name = _numbered(BATCH_NORM, number)
+        scope = f"{tf.get_variable_scope().name}/{name}/"
         return layers.batch_norm(
             inputs,
-            self._is_training,
+            self._is_training and not is_frozen(scope, self._freeze),
             self._architecture.batch_norm_momentum,
             self._layout,
-            _numbered(BATCH_NORM, number),
+            name,
         )
 
 

@@ -5,7 +5,7 @@ The backend says what differs between NPUs and CPUs.
 """
 
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -25,11 +25,7 @@ from efficientnet_trainer.optimizer import (
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.schedule import learning_rate
 from efficientnet_trainer.stop import StopFlag
-
-TOP_1 = "top_1_accuracy"
-TOP_5 = "top_5_accuracy"
-MEAN_LOSS = "mean_loss"
-"""Over images; the estimator's own ``loss`` is over batches, of which the last is smaller."""
+from efficientnet_trainer.totals import add_totals
 
 
 class RunContext(NamedTuple):
@@ -48,7 +44,7 @@ class RunContext(NamedTuple):
 def make_model_fn(run: RunContext) -> Callable[..., Any]:
     """Return the model_fn of one run."""
 
-    def model_fn(features: tf.Tensor, labels: Optional[tf.Tensor], mode: str) -> Any:
+    def model_fn(features: tf.Tensor, labels: tf.Tensor, mode: str) -> Any:
         is_training = mode == tf.estimator.ModeKeys.TRAIN
         architecture = run.config.architecture
         if is_training and run.config.mixup_alpha:
@@ -59,19 +55,17 @@ def make_model_fn(run: RunContext) -> Callable[..., Any]:
             is_training,
             run.config.num_label_classes,
             run.config.data_format,
+            run.config.freeze,
         )
-        if mode == tf.estimator.ModeKeys.PREDICT:
-            return _build_prediction(run, logits)
-        loss = cross_entropy(logits, labels, run.config.label_smoothing)
-        loss += weight_decay(tf.trainable_variables(), run.config.weight_decay_in_loss)
+        decay = weight_decay(tf.trainable_variables(), run.config.weight_decay_in_loss)
         if is_training:
+            loss = cross_entropy(logits, labels, run.config.label_smoothing) + decay
             return _build_training(run, loss)
         if run.rank.is_chief:
             note_answers(logits, labels, os.path.join(run.config.model_dir, "eval"))
         return run.backend.build_spec(
             mode,
-            loss=loss,
-            eval_metric_ops=_build_metrics(logits, labels, loss),
+            loss=add_totals(logits, labels, run.config.label_smoothing, decay),
             scaffold=tf.train.Scaffold(saver=_evaluation_saver(run.config)),
         )
 
@@ -92,7 +86,12 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
         train_op = optimizer.clear_after(train_op)
         accumulating = [optimizer.hook()]
     if config.restore_path and run.restores:
-        restore.restore_weights(config.restore_path, config.restore_exclude)
+        source = restore.Source(
+            config.restore_path, config.restore_exclude, config.restore_weights
+        )
+        restored = restore.restore_weights(source)
+        if run.rank.is_chief:
+            restore.leave_report(restored, config.model_dir)
     shared_loss, stop = run.backend.share(mean_loss, run.flag)
     with tf.control_dependencies([train_op]):
         step_done = tf.identity(step.read_value(), name="step_done")
@@ -127,32 +126,6 @@ def _training_scaffold(config: TrainerConfig) -> tf.train.Scaffold:
         ),
     )
     return tf.train.Scaffold(ready_op=tf.constant([], tf.string))
-
-
-def _build_prediction(run: RunContext, logits: tf.Tensor) -> Any:
-    predictions = {
-        "probabilities": tf.nn.softmax(logits),
-        "classes": tf.argmax(logits, axis=1),
-    }
-    return run.backend.build_spec(
-        tf.estimator.ModeKeys.PREDICT,
-        predictions=predictions,
-        export_outputs={"serving_default": tf.estimator.export.PredictOutput(predictions)},
-        scaffold=tf.train.Scaffold(saver=_evaluation_saver(run.config)),
-    )
-
-
-def _build_metrics(logits: tf.Tensor, labels: tf.Tensor, loss: tf.Tensor) -> Dict[str, Any]:
-    """Return metrics in which every image counts the same, whatever its batch's size."""
-    # Not in_top_k for the first: a network that answers alike to all would count as right.
-    top1 = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels)
-    top5 = tf.nn.in_top_k(logits, labels, min(5, int(logits.shape[-1])))
-    batch_size = tf.cast(tf.shape(labels)[0], tf.float32)
-    return {
-        TOP_1: tf.metrics.mean(tf.cast(top1, tf.float32)),
-        TOP_5: tf.metrics.mean(tf.cast(top5, tf.float32)),
-        MEAN_LOSS: tf.metrics.mean(loss, weights=batch_size),
-    }
 
 
 def _evaluation_saver(config: TrainerConfig) -> Optional[tf.train.Saver]:

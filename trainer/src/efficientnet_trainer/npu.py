@@ -21,6 +21,7 @@ from efficientnet_trainer.npu_stop import LoopStopHook
 from efficientnet_trainer.resume import resume_from_other
 from efficientnet_trainer.saving import SaveListener
 from efficientnet_trainer.stop import StopFlag
+from efficientnet_trainer.totals import fill_up
 
 HCCL_TIMEOUT_S = 1800
 UNFUSED = 0
@@ -119,15 +120,23 @@ class NpuBackend:
         if not self._rank.is_chief:
             backend.discard_old_checkpoints(self._config, self._rank)
             resume_from_other(self.checkpoint_dir(), self._config.model_dir)
-        estimator = self._build_estimator(model_fn, self._train_options(max_steps))
+        options = self._train_options(max_steps)
+        estimator = self._build_estimator(model_fn, options, self.checkpoint_dir())
         estimator.train(input_fn, max_steps=max_steps, saving_listeners=[listener])
 
     def evaluate(
         self, model_fn: backend.ModelFn, input_fn: backend.InputFn, path: str, hooks: List[Any]
-    ) -> Any:
-        """Evaluate one checkpoint on this rank's NPU and return its metrics."""
-        estimator = self._build_estimator(model_fn, {})
-        return estimator.evaluate(input_fn, checkpoint_path=path, hooks=hooks)
+    ) -> None:
+        """Run one checkpoint over the input on this rank's NPU; the hooks take the results.
+
+        All batches get one shape: NPUs compile the graph anew for another.
+        """
+        backend.run_estimator(
+            lambda folder: self._build_estimator(model_fn, {}, folder),
+            lambda: fill_up(input_fn(), self._config.eval_batch_size),
+            path,
+            hooks,
+        )
 
     def wrap_optimizer(self, optimizer: Any) -> Any:
         """Let HCCL average the gradients, and scale the loss where precision is mixed."""
@@ -187,11 +196,13 @@ class NpuBackend:
         newest = tf.train.latest_checkpoint(self._config.model_dir)
         return int(tf.train.load_variable(newest, "global_step")) if newest else 0
 
-    def _build_estimator(self, model_fn: backend.ModelFn, options: Dict[str, Any]) -> Any:
+    def _build_estimator(
+        self, model_fn: backend.ModelFn, options: Dict[str, Any], model_dir: str
+    ) -> Any:
         mixed = self._config.precision != "float32"
         keywords = dict(
             options,
-            model_dir=self.checkpoint_dir(),
+            model_dir=model_dir,
             tf_random_seed=self._config.random_seed,
             keep_checkpoint_max=self._config.keep_checkpoint_max,
             session_config=tf.ConfigProto(),
@@ -202,9 +213,7 @@ class NpuBackend:
         if mixed:
             keywords["modify_mixlist"] = _write_mix_list()
         run_config = self._bridge.run_config(**accepted(self._bridge.run_config, keywords))
-        return self._bridge.estimator(
-            model_fn=model_fn, model_dir=self.checkpoint_dir(), config=run_config
-        )
+        return self._bridge.estimator(model_fn=model_fn, model_dir=model_dir, config=run_config)
 
 
 def _write_mix_list() -> str:

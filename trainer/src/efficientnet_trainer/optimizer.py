@@ -5,6 +5,7 @@ from typing import Any, List
 import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer.config import TrainerConfig
+from efficientnet_trainer.freezing import FROZEN
 from efficientnet_trainer.lars import LarsOptimizer
 from efficientnet_trainer.moving_average import MovingAverage
 
@@ -35,11 +36,11 @@ def build_optimizer(config: TrainerConfig, learning_rate: tf.Tensor) -> tf.train
 def averaged_variables() -> List[Any]:
     """List the graph's variables that have a moving average, sorted by name.
 
-    These are the trainables and the statistics of batch normalisation; not the slots,
-    whose names only contain those of the statistics.  Collectives are numbered as the graph
-    is built, so the order has to be the same in every process.
+    These are the weights, frozen ones too, and the statistics of batch normalisation; not
+    the slots, whose names only contain those of the statistics.  Collectives are numbered as
+    the graph is built, so the order has to be the same in every process.
     """
-    found = {v.op.name: v for v in tf.trainable_variables()}
+    found = {v.op.name: v for v in tf.trainable_variables() + tf.get_collection(FROZEN)}
     for variable in tf.global_variables():
         if variable.op.name.endswith(_STATISTICS):
             found[variable.op.name] = variable

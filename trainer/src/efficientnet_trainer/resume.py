@@ -40,11 +40,20 @@ def find_resume_point(model_dir: str) -> Optional[ResumePoint]:
         )
     path = str(state.model_checkpoint_path)
     try:
-        return ResumePoint(path, _read_all(path))
+        return read_resume_point(path)
     except DataError as error:
         raise DataError(
             f"{error}; remove its files and name an older checkpoint in {state_file}"
         ) from None
+
+
+def read_resume_point(path: str) -> ResumePoint:
+    """Return the checkpoint of a prefix, whose every tensor was read.
+
+    Raises:
+        DataError: it cannot be read, or has no step.
+    """
+    return ResumePoint(path, _read_all(path))
 
 
 def resume_from_other(folder: str, model_dir: str) -> None:

@@ -5,9 +5,10 @@ are a contract (tests/contract).  A child process hands its message to the launc
 file; the launcher writes the one that counts to the container's termination log.
 """
 
+import contextlib
 import json
 import os
-import tempfile
+import uuid
 from typing import Optional
 
 from pydantic import BaseModel, ConfigDict
@@ -86,14 +87,15 @@ def encode(termination: Termination) -> bytes:
 
 def write_whole(path: str, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
-    folder = os.path.dirname(path) or "."
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".")
+    # A name of our own, not mkstemp: that file would be its writer's alone to read.
+    temporary = f"{path}.{uuid.uuid4().hex}"
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(content)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
 
 

@@ -1,31 +1,35 @@
 """One rank's run, from the newest checkpoint to its last word.
 
-In a gang all ranks train to the last step, then rank 0 evaluates alone: TensorFlow's
-workers cannot evaluate in between without leaving their collectives.  A single rank
-evaluates every ``steps_per_eval`` steps.
+A single rank evaluates every ``steps_per_eval`` steps.  In a gang all ranks train to the
+last step, then all evaluate: TensorFlow's workers cannot evaluate in between without
+leaving their collectives.
 """
 
 import os
-import time
 from typing import Dict, Iterator, Mapping, Optional
 
 import tensorflow.compat.v1 as tf
 
 from efficientnet_trainer import owner
-from efficientnet_trainer.backend import InputFn, choose_backend, read_rank
+from efficientnet_trainer.backend import choose_backend, read_rank
+from efficientnet_trainer.checkpoint import Checkpoint
 from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.errors import DataError
+from efficientnet_trainer.evaluation import Evaluator
 from efficientnet_trainer.export import export_model
-from efficientnet_trainer.hooks import EvaluationHook
+from efficientnet_trainer.gathering import FOLDER
 from efficientnet_trainer.input import make_input_fn
 from efficientnet_trainer.input_watch import watch_input
-from efficientnet_trainer.model_fn import MEAN_LOSS, TOP_1, TOP_5, RunContext, make_model_fn
+from efficientnet_trainer.model_fn import RunContext, make_model_fn
+from efficientnet_trainer.predict import predict_files
 from efficientnet_trainer.progress import ProgressReporter
-from efficientnet_trainer.resume import ResumePoint, find_resume_point
+from efficientnet_trainer.resume import ResumePoint, find_resume_point, read_resume_point
 from efficientnet_trainer.saving import SaveListener
 from efficientnet_trainer.settings import write_settings
 from efficientnet_trainer.stop import StopFlag
 from efficientnet_trainer.termination import DONE, STOPPED, Termination, reason_of
+from efficientnet_trainer.totals import TOP_1, TOP_5
+from efficientnet_trainer.watching import held, new_checkpoints
 
 
 def execute(
@@ -39,7 +43,7 @@ def execute(
     """
     rank = read_rank(env)
     tf.logging.info("rank %d of %d, model_dir %s", rank.rank, rank.size, config.model_dir)
-    start = find_resume_point(config.model_dir)
+    start = find_resume_point(config.model_dir) if config.trains else None
     run = RunContext(
         config=config,
         rank=rank,
@@ -51,6 +55,10 @@ def execute(
     session = Run(run, env)
     if config.mode == "eval":
         return session.evaluate_only()
+    if config.mode == "export":
+        return session.export_only()
+    if config.mode == "predict":
+        return session.predict()
     return session.train(start)
 
 
@@ -62,9 +70,8 @@ class Run:
         self._run = run
         self._config = run.config
         self._env = env
-        self._evaluates = run.config.mode != "train" and run.rank.is_chief
         # Now, not after hours of training: bad validation data are as bad then.
-        self._evaluation_input = self._make_evaluation_input() if self._evaluates else None
+        self._evaluator = Evaluator(run, env) if run.config.mode == "train_and_eval" else None
 
     def train(self, start: Optional[ResumePoint]) -> Termination:
         """Train to the last step, evaluating as the mode and the gang allow."""
@@ -76,27 +83,39 @@ class Run:
             self._run.reporter.record(step=step, epoch=epoch, checkpoint_step=step)
         if step < self._config.train_steps and not self._train_from(step):
             return self._stopped()
-        if self._evaluates:
-            results = self._evaluate_newest()
+        if self._evaluator is not None:
+            results = self._evaluate_together(self._evaluator)
             if self._run.flag.requested and not results:
                 return self._stopped()
         return self._completed(results)
 
     def evaluate_only(self) -> Termination:
-        """Evaluate the newest checkpoint; with --eval_timeout those that follow it, too."""
-        if not self._evaluates:
-            return self._completed({})
+        """Evaluate one checkpoint, or with --eval_timeout each as it appears."""
+        evaluator = Evaluator(self._run, self._env)
+        if not self._run.rank.is_chief:
+            evaluator.assist(self._config.eval_timeout or 0)
+            return self._stopped() if self._run.flag.requested else self._completed({})
         results: Dict[str, float] = {}
-        for _ in self._new_checkpoints():
-            results = self._evaluate_newest()
+        try:
+            for path in self._checkpoints_to_evaluate():
+                results = self._evaluate_held(evaluator, path) or results
+        finally:
+            evaluator.dismiss()
         if self._run.flag.requested:
             return self._stopped()
         if not results:
-            raise DataError(
-                f"--model_dir {self._config.model_dir} has no checkpoint to evaluate; train "
-                f"first, or wait for one with --eval_timeout"
-            )
+            raise self._no_checkpoint()
         return self._completed(results)
+
+    def export_only(self) -> Termination:
+        """Export one checkpoint; rank 0 alone."""
+        return self._completed({})
+
+    def predict(self) -> Termination:
+        """Print the likeliest classes of image files; rank 0 alone."""
+        if self._run.rank.is_chief:
+            predict_files(self._config, self._find_checkpoint())
+        return self._completed({})
 
     def _train_from(self, step: int) -> bool:
         """Train from ``step`` to the last, and tell whether it was reached.
@@ -120,8 +139,8 @@ class Run:
                 self._run.backend.train(make_model_fn(self._run), input_fn, target, listener)
                 if self._run.flag.requested:
                     return False
-                if self._evaluates and target < self._config.train_steps:
-                    self._evaluate_newest()
+                if self._evaluator is not None and target < self._config.train_steps:
+                    self._evaluator.evaluate(self._newest())
             return True
         finally:
             if ownership is not None and rank.is_chief:
@@ -130,62 +149,65 @@ class Run:
     def _targets(self, step: int) -> Iterator[int]:
         """Yield the steps to train up to: each evaluation's, or only the last."""
         every = self._config.steps_per_eval
-        if self._run.rank.size == 1 and self._evaluates:
+        if self._run.rank.size == 1 and self._evaluator is not None:
             step = (step // every + 1) * every
             while step < self._config.train_steps:
                 yield step
                 step += every
         yield self._config.train_steps
 
-    def _new_checkpoints(self) -> Iterator[str]:
-        """Yield each new checkpoint until the last step's, a stop, or the timeout."""
-        patience_s = self._config.eval_timeout or 0
-        seen, deadline = "", time.monotonic() + patience_s
-        while True:
-            newest = tf.train.latest_checkpoint(self._config.model_dir)
-            if newest and newest != seen:
-                seen = newest
-                yield newest
-                deadline = time.monotonic() + patience_s
-                if newest.endswith(f"-{self._config.train_steps}"):
-                    return
-            if self._run.flag.requested or time.monotonic() >= deadline:
-                return
-            time.sleep(1.0)
+    def _evaluate_together(self, evaluator: Evaluator) -> Dict[str, float]:
+        """Evaluate the last step with the whole gang; empty on ranks above 0 and after a stop."""
+        if not self._run.rank.is_chief:
+            evaluator.assist()
+            return {}
+        try:
+            return evaluator.evaluate(self._newest())
+        finally:
+            evaluator.dismiss()
 
-    def _evaluate_newest(self) -> Dict[str, float]:
-        """Evaluate the newest checkpoint; empty where a stop cut the evaluation short."""
+    def _evaluate_held(self, evaluator: Evaluator, path: str) -> Dict[str, float]:
+        """Evaluate a checkpoint that its run may delete meanwhile; empty where it has."""
+        folder = os.path.join(self._config.model_dir, FOLDER)
+        with held(path, folder) as prefix:
+            if prefix is None:
+                tf.logging.info("%s is gone: deleted in its turn before it was evaluated", path)
+                return {}
+            return evaluator.evaluate(read_resume_point(prefix), path)
+
+    def _checkpoints_to_evaluate(self) -> Iterator[str]:
+        if self._config.checkpoint_path or not self._config.eval_timeout:
+            return iter([self._find_checkpoint()])
+        return new_checkpoints(
+            self._config.model_dir,
+            self._config.eval_timeout,
+            self._config.train_steps,
+            lambda: self._run.flag.requested,
+        )
+
+    def _find_checkpoint(self) -> str:
+        """Return the prefix of --checkpoint_path, or of the newest in --model_dir."""
+        if self._config.checkpoint_path:
+            return Checkpoint(self._config.checkpoint_path).prefix
+        newest = tf.train.latest_checkpoint(self._config.model_dir)
+        if newest is None:
+            raise self._no_checkpoint()
+        return str(newest)
+
+    def _newest(self) -> ResumePoint:
         newest = find_resume_point(self._config.model_dir)
         if newest is None:
-            raise DataError(f"--model_dir {self._config.model_dir} has no checkpoint to evaluate")
-        started = time.time()
-        hook = EvaluationHook(self._run.reporter, self._run.flag)
-        input_fn = self._evaluation_input or self._make_evaluation_input()
-        found = self._run.backend.evaluate(make_model_fn(self._run), input_fn, newest.path, [hook])
-        if self._run.flag.requested:
-            return {}
-        results = {
-            "loss": float(found[MEAN_LOSS]),
-            TOP_1: float(found[TOP_1]),
-            TOP_5: float(found[TOP_5]),
-            "global_step": int(found["global_step"]),
-        }
-        tf.logging.info(
-            "Eval results: %s. Elapsed seconds: %d", results, int(time.time() - started)
-        )
-        self._run.reporter.record(
-            top1=results[TOP_1],
-            top5=results[TOP_5],
-            evaluation_loss=results["loss"],
-            step=results["global_step"],
-        )
-        return results
+            raise self._no_checkpoint()
+        return newest
 
     def _report_skipped(self, records: int) -> None:
         self._run.reporter.record(records_skipped=records)
 
-    def _make_evaluation_input(self) -> InputFn:
-        return make_input_fn(self._config, is_training=False, num_shards=1, shard_index=0)
+    def _no_checkpoint(self) -> DataError:
+        return DataError(
+            f"--model_dir {self._config.model_dir} has no checkpoint; train first, name another "
+            f"with --checkpoint_path, or wait for one with --mode=eval and --eval_timeout"
+        )
 
     def _stopped(self) -> Termination:
         state = self._run.reporter.state
@@ -202,10 +224,9 @@ class Run:
         )
 
     def _completed(self, results: Dict[str, float]) -> Termination:
-        newest = tf.train.latest_checkpoint(self._config.model_dir)
-        if self._config.export_dir and self._run.rank.is_chief and newest:
-            self._run.reporter.enter("exporting")
-            tf.logging.info("Exported to %s", export_model(self._run, newest))
+        chief, checkpoint = self._run.rank.is_chief, None
+        if chief and self._config.mode != "predict":
+            checkpoint = self._export()
         self._run.reporter.enter("done")
         return Termination(
             rank=self._run.rank.rank,
@@ -215,7 +236,13 @@ class Run:
             loss=results.get("loss"),
             top1=results.get(TOP_1),
             top5=results.get(TOP_5),
-            checkpoint=os.path.join(self._config.model_dir, os.path.basename(newest))
-            if newest and self._run.rank.is_chief
-            else None,
+            checkpoint=checkpoint,
         )
+
+    def _export(self) -> str:
+        """Export the run's checkpoint if that is asked for, and return its prefix."""
+        path = self._find_checkpoint()
+        if self._config.export_dir:
+            self._run.reporter.enter("exporting")
+            export_model(self._config, path)
+        return path

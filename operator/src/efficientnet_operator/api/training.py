@@ -45,7 +45,7 @@ class Model(ApiModel):
 
     name: ModelName = "efficientnet-b0"
     """Member of the EfficientNet family."""
-    num_label_classes: Annotated[int, Field(ge=2, le=1_000_000)] = 1000
+    num_label_classes: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Classes of the data set. 1001 means 1000 and a background class with label 0."""
     image_size: Annotated[int, Field(ge=16, le=2048)] | None = None
     """Side of the square input in pixels. When unset, the size the named model was made for."""
@@ -116,8 +116,9 @@ class Augmentation(ApiModel):
 class Training(ApiModel):
     """The recipe."""
 
-    mode: Literal["Train", "TrainAndEval", "Eval"] = "TrainAndEval"
-    """Train only, train and evaluate, or evaluate the newest checkpoint under output.path."""
+    mode: Literal["Train", "TrainAndEval", "Eval", "Export"] = "TrainAndEval"
+    """Train only, train and evaluate, evaluate the newest checkpoint under output.path, or export
+    it."""
     batch_size_per_npu: Annotated[int, Field(ge=1, le=65536)] = 256
     """Images per update on one NPU; the global batch is this times spec.npus."""
     gradient_accumulation_steps: Annotated[int, Field(ge=1, le=65536)] = 1
@@ -135,6 +136,9 @@ class Training(ApiModel):
     steps_per_eval: Steps | None = None
     """Updates between two evaluations in mode TrainAndEval. When unset, five epochs; the last step
     is always evaluated."""
+    eval_timeout_seconds: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    """In mode Eval, how long to wait for another checkpoint; each that appears is evaluated, up to
+    that of the last step. When unset, one checkpoint is evaluated."""
     optimizer: Literal["RMSProp", "SGD", "Momentum", "LARS"] = "RMSProp"
     """Optimizer. RMSProp runs with decay 0.9 and epsilon 0.001, LARS with trust coefficient 0.001.
     """
@@ -181,12 +185,26 @@ class TransferLearning(ApiModel):
     ] = Field(default=[])
     """Prefixes of the variables that keep their initial values, such as
     efficientnet-b0/head/dense/."""
+    weights: Literal["EMA", "Raw"] = "EMA"
+    """Where weights start from: the checkpoint's moving averages, where it has them, or its
+    weights."""
+    freeze: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=64)
+    ] = Field(default=[])
+    """Prefixes of the variables that are not trained, such as efficientnet-b0/stem/; frozen batch
+    normalization keeps its statistics."""
 
 
 class Export(ApiModel):
     """What is written after training, for serving."""
 
     enabled: bool = False
-    """Write a SavedModel under output.path/export when training is done."""
+    """Write the formats under output.path/export when training is done; mode Export does so by
+    itself."""
+    formats: Annotated[
+        list[Literal["SavedModel", "GraphDef", "TFLite"]], Field(min_length=1, max_length=3)
+    ] = Field(default=["SavedModel"])
+    """SavedModel for images or pixels; GraphDef, frozen, for Ascend's ATC; TFLite in uint8. Each
+    is compared with the checkpoint before it gets its name."""
     num_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    """Calibration batches of the post-training quantization. Not acted on yet."""
+    """Validation images that calibrate the uint8 of TFLite."""

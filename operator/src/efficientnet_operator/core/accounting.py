@@ -79,7 +79,7 @@ def _milestones(
         "allocated": _is_allocated,
         "table": lambda status: bool(_part(status, "rankTable")),
     }
-    if job.spec.training.mode != "Eval":  # which makes no step
+    if job.spec.training.mode in ("Train", "TrainAndEval"):  # others make no step
         reached["first_step"] = _makes_steps
     start = _start(job, new)
     if start is None:

@@ -10,7 +10,13 @@ from __future__ import annotations
 from efficientnet_operator.api.spec import EfficientNetJobSpec
 from efficientnet_operator.api.training import Training
 
-MODES = {"Train": "train", "TrainAndEval": "train_and_eval", "Eval": "eval"}
+MODES = {
+    "Train": "train",
+    "TrainAndEval": "train_and_eval",
+    "Eval": "eval",
+    "Export": "export",
+}
+EXPORT_FORMATS = {"SavedModel": "saved_model", "GraphDef": "graph_def", "TFLite": "tflite"}
 LR_SCALING = {"LinearPer256": "linear_per_256", "Absolute": "absolute"}
 AUTO_AUGMENT = {"V0": "v0", "RandAugment": "randaugment"}
 
@@ -43,6 +49,7 @@ def _run_flags(spec: EfficientNetJobSpec) -> dict[str, Flag]:
         "train_steps": spec.total_steps,
         "iterations_per_loop": training.iterations_per_loop,
         "steps_per_eval": spec.steps_per_eval,
+        "eval_timeout": training.eval_timeout_seconds,
         "save_checkpoints_steps": spec.save_checkpoints_steps,
         "keep_checkpoint_max": training.keep_checkpoint_max,
     }
@@ -87,12 +94,16 @@ def _recipe_flags(training: Training, accelerator: str) -> dict[str, Flag]:
 
 def _transfer_flags(spec: EfficientNetJobSpec) -> dict[str, Flag]:
     flags: dict[str, Flag] = {}
-    if spec.transfer_learning is not None:
-        flags["restore_path"] = spec.transfer_learning.restore_path
-        flags["restore_exclude"] = ",".join(spec.transfer_learning.restore_exclude) or None
-    if spec.export.enabled:
+    transfer, export = spec.transfer_learning, spec.export
+    if transfer is not None:
+        flags["restore_path"] = transfer.restore_path
+        flags["restore_exclude"] = ",".join(transfer.restore_exclude) or None
+        flags["restore_weights"] = transfer.weights.lower()
+        flags["freeze"] = ",".join(transfer.freeze) or None
+    if export.enabled or spec.training.mode == "Export":
         flags["export_dir"] = f"{spec.output.path.rstrip('/')}/export"
-        flags["num_steps"] = spec.export.num_steps
+        flags["export_formats"] = ",".join(EXPORT_FORMATS[name] for name in export.formats)
+        flags["num_steps"] = export.num_steps
     return flags
 
 

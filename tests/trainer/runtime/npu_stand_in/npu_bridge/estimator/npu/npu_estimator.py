@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from npu_bridge import device
 from npu_bridge.estimator.npu import npu_hook
 from npu_bridge.estimator.npu.npu_config import NPURunConfig
+from npu_bridge.record import record
 from npu_bridge.release import installed
 
 
@@ -84,6 +85,8 @@ class NPUEstimator(tf.estimator.Estimator):
         device.iterations_per_loop = 1
 
         def augmented_model_fn(features, labels, mode):
+            if mode == tf.estimator.ModeKeys.EVAL:
+                record("evaluation", shape=features.shape.as_list())
             spec = model_fn(features, labels, mode)
             if not isinstance(spec, NPUEstimatorSpec):
                 raise RuntimeError("estimator_spec must have type `NPUEstimatorSpec`")
