@@ -4,6 +4,7 @@ It scrapes what operator and trainers export, and samples of the NPU exporter in
 that its reference shows.
 """
 
+import itertools
 import json
 import math
 import re
@@ -84,15 +85,20 @@ def test_a_query_reads_what_is_exported(expr):
     assert used <= exported_metrics() | npu_samples.METRICS
 
 
+def lasting(texts):
+    """Return an iterator that stays at the last text."""
+    return itertools.chain(texts, itertools.repeat(texts[-1]))
+
+
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory):
     """A Prometheus that scraped an operator, both pods of a job and a server's NPUs."""
     ranks = {pod: (2 * i, 2 * i + 1) for i, pod in enumerate(PODS)}
-    trainers = {f"/{pod}": expose_trainer(*ranks[pod]) for pod in PODS}
+    trainers = {f"/{pod}": lasting(expose_trainer(*ranks[pod], scrapes=100)) for pod in PODS}
     pages = {
         "/operator": BusyOperator(NAMESPACE, JOB).expose,
         "/npus": lambda: npu_samples.expose(NAMESPACE, PODS),
-        **{path: lambda text=text: text for path, text in trainers.items()},
+        **{path: lambda texts=texts: next(texts) for path, texts in trainers.items()},
     }
     # The labels that the chart's monitors give.
     labels = {

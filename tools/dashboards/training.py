@@ -9,34 +9,17 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as models
 
 from dashboards import parts
+from dashboards.one_job import (
+    JOB,
+    SEED_RATE,
+    of_chips,
+    of_operator,
+    of_ranks,
+    of_trainer,
+    step_quantile,
+)
 
 Panels = Iterator[Builder[models.Panel]]
-
-JOB = 'namespace="$namespace", job_name="$job"'
-PODS = 'namespace="$namespace", pod_name=~"$job-[0-9]+-[0-9]+"'
-"""Labels of the NPU exporter; a job's pods are named <job>-<attempt>-<index>."""
-SEED_RATE = 11600 / 8
-"""Images per second and NPU that the reference run on eight Ascend 910 reached with B0."""
-
-
-def of_operator(metric: str) -> str:
-    """Return the query of a figure that the operator tells of the job."""
-    return f"max(efficientnet_operator_job_{metric}{{{JOB}}})"
-
-
-def of_trainer(metric: str, how: str = "max") -> str:
-    """Return the query of a figure that all ranks know alike, or that rank 0 alone knows."""
-    return f"{how}(efficientnet_{metric}{{{JOB}}})"
-
-
-def of_ranks(metric: str) -> str:
-    """Return the query of a figure of each rank."""
-    return f"max by (rank) (efficientnet_{metric}{{{JOB}}})"
-
-
-def of_chips(metric: str) -> str:
-    """Return the query of the job's chips as the NPU exporter tells of them."""
-    return f"npu_chip_info_{metric}{{{PODS}}}"
 
 
 def build() -> dashboard.Dashboard:
@@ -111,12 +94,13 @@ def _standing() -> Panels:
 def _learning() -> Panels:
     yield parts.curve(
         "Loss",
-        "Training loss, the mean over the gang, and mean loss of each evaluation. A curve that "
-        "ends: the loss is no longer a number. Lower the rate, or lengthen the warm-up.",
+        "Training loss, the mean over the gang, and mean loss of each evaluation. The run ends "
+        "when it is no longer a number: lower the rate, or lengthen the warm-up.",
         "short",
         {
             "training": of_trainer("training_loss", "avg"),
             "evaluation": of_trainer("evaluation_loss"),
+            "steps without a number": of_trainer("training_nan_steps_total"),
         },
     )
     yield parts.curve(
@@ -159,14 +143,63 @@ def _speed() -> Panels:
         steps=[(None, "red"), (0.6, "yellow"), (0.9, "green")],
     )
     yield parts.curve(
-        "Steps per second",
-        "How fast the gang moves, over five minutes. Its inverse is the step time.",
-        "ops",
-        {"steps": f"max(deriv(efficientnet_training_step{{{JOB}}}[5m]))"},
+        "Step time",
+        "Seconds that a step takes, its wait for input included: the median and the slowest "
+        "hundredth, over all ranks. A second hump means that some steps wait for something.",
+        "s",
+        {"median": step_quantile(0.5), "99 %": step_quantile(0.99)},
+    )
+    yield parts.curve(
+        "Wait for input",
+        "Share of the time in which steps wait for their batches: of the worst rank and of all. "
+        "Above 5 % decoding or storage is the bottleneck; the runbook says what helps.",
+        "percentunit",
+        {
+            "worst rank": of_trainer("training_input_wait_ratio"),
+            "all ranks": of_trainer("training_input_wait_ratio", "avg"),
+        },
+        steps=[(None, "green"), (0.05, "red")],
+    )
+    yield parts.curve(
+        "Start",
+        "Seconds that each stage took until the first step, of the slowest rank. first_step "
+        "compiles the graph, which takes minutes on NPUs; session reads the checkpoint.",
+        "s",
+        {"{{stage}}": f"max by (stage) (efficientnet_training_start_seconds{{{JOB}}})"},
+        stacked=True,
+    )
+    yield parts.curve(
+        "Broken records",
+        "Records that were left out because they are broken; the ranks' logs name them.",
+        "short",
+        {"left out": of_trainer("training_records_skipped_total", "sum")},
+        steps=[(None, "green"), (1, "red")],
     )
 
 
 def _ranks() -> Panels:
+    mean = " / ".join(
+        f"sum by (rank) (rate(efficientnet_training_step_seconds_{part}{{{JOB}}}"
+        "[$__rate_interval]))"
+        for part in ("sum", "count")
+    )
+    yield parts.curve(
+        "Slowest ranks",
+        "Mean step time of the ten slowest ranks. Ranks wait for each other in each step, so all "
+        "are alike but for what a slow chip or a busy host adds.",
+        "s",
+        {"rank {{rank}}": f"topk(10, {mean})"},
+        width=12,
+    )
+    yield parts.curve(
+        "Input wait by rank",
+        "Share of the time in which a rank waits for its batches, of the ten that wait longest. "
+        "One alone: its node's volume or processors.",
+        "percentunit",
+        {"rank {{rank}}": f"topk(10, {of_ranks('training_input_wait_ratio')})"},
+        width=12,
+        steps=[(None, "green"), (0.05, "red")],
+    )
     yield parts.curve(
         "Silence by rank",
         "Seconds since each rank's last progress, of the ten that are silent longest. Ranks wait "
@@ -199,13 +232,12 @@ def _ranks() -> Panels:
 
 
 def _checkpoints() -> Panels:
-    saved = of_trainer("checkpoint_last_saved_timestamp_seconds")
     yield parts.curve(
         "Age of the newest checkpoint",
         "What a restart would lose. Without training.saveCheckpointsSteps there is one after each "
         "epoch.",
         "s",
-        {"age": f"time() - {saved}"},
+        {"age": of_trainer("checkpoint_age_seconds", "min")},
         steps=[(None, "green"), (7200, "red")],
     )
     yield parts.curve(

@@ -17,11 +17,12 @@ SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 METRIC = re.compile(r"\b(?:efficientnet|npu_chip|container_npu|process|python)_\w+")
 
 
-def expose_trainer(*ranks: int) -> bytes:
-    """Return what a trainer pod of these ranks exports."""
+def expose_trainer(*ranks: int, scrapes: int = 1) -> list[bytes]:
+    """Return what a trainer pod of these ranks exports, at each of some scrapes."""
     script = Path(__file__).with_name("trainer_samples.py")
-    command = [TRAINER_PYTHON, script, *map(str, ranks)]
-    return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+    command = [TRAINER_PYTHON, script, *map(str, (scrapes, *ranks))]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return done.stdout.split(b"\0")[:-1]
 
 
 def names_in(text: bytes) -> set[str]:
@@ -36,7 +37,7 @@ def names_in(text: bytes) -> set[str]:
 @cache
 def exported_metrics() -> frozenset[str]:
     """Return the names of all metrics of operator and trainers."""
-    return frozenset(names_in(BusyOperator("a", "b0").expose()) | names_in(expose_trainer(0)))
+    return frozenset(names_in(BusyOperator("a", "b0").expose()) | names_in(*expose_trainer(0)))
 
 
 def used_metrics(expr: str) -> set[str]:
