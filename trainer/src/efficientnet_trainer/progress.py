@@ -70,7 +70,6 @@ class RankState(RankProgress):
     checkpoint_step: Optional[int] = None
     checkpoint_saved_at: Optional[float] = None
     checkpoint_save_seconds: Optional[float] = None
-    records_skipped: Optional[int] = None
 
 
 CONTRACT_FIELDS = frozenset(RankProgress.model_fields)
