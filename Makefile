@@ -36,17 +36,17 @@ demo: setup ## train digits with 4 ranks on a local cluster of 2 nodes, end to e
 test: setup lint type verify coverage test-trainer test-deploy test-api test-e2e ## all tests
 
 test-unit: setup-python ## the pure core and the tools
-	$(PYTEST) tests/unit -q
+	$(PYTEST) tests/unit -q -n 2
 
 coverage: setup-python ## the same, and at least 98 % of the core's branches
-	$(PYTEST) tests/unit -q --cov efficientnet_operator.core --cov-branch \
+	$(PYTEST) tests/unit -q -n 2 --cov efficientnet_operator.core --cov-branch \
 		--cov-report term:skip-covered --cov-fail-under 98
 
 mutation: setup-python ## change the core's decisions one by one: does a test notice? (GROUPS=failure)
 	$(MUTATION) $(GROUPS)
 
 test-trainer: setup-python ## the trainer on real TensorFlow 1.15
-	$(TRAINER_PYTEST) tests/trainer -q
+	$(TRAINER_PYTEST) tests/trainer -q -n 2 --dist loadfile
 
 test-api: setup ## CRD and operator on a real API server
 	$(PYTEST) tests/api -q -n 2 --dist loadfile

@@ -16,8 +16,8 @@ SOURCE = Path(__file__).parents[2] / "operator/src/efficientnet_operator"
 FULL = "efficientnet-operator"
 METHODS = {"get", "create", "merge_patch", "apply", "delete", "request"}
 METHODS |= {"list_all", "watch"}
-# The client itself, and what `explain` reads with a person's own rights.
-NOT_THE_OPERATOR = {"client.py", "inspecting.py"}
+# The client itself, and what people do with their own rights: `explain`, the SDK, `kubectl enj`.
+NOT_THE_OPERATOR = {"client.py", "inspecting.py", "sdk", "enj"}
 GROUPS = tuple(sorted({r.group for r in POD_GROUPS}))
 CHILDREN = ("/pods", "/configmaps", *(f"{group}/podgroups" for group in GROUPS))
 JOBS = "efficientnet.dev/efficientnetjobs"
@@ -59,7 +59,7 @@ WANTED = set().union(*CALLS.values()) | KOPF | OWNER_REFERENCES
 def find_calls():
     """Yield (file, function, method) of each call of a client's method outside the client."""
     for path in SOURCE.rglob("*.py"):
-        if path.name in NOT_THE_OPERATOR:
+        if NOT_THE_OPERATOR & set(path.relative_to(SOURCE).parts):
             continue
         for function in ast.walk(ast.parse(path.read_text())):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -137,7 +137,9 @@ _STEPS_OR_EPOCHS: Final = Rule(
     ".epochs",
 )
 _MICRO_BATCHES: Final = Rule(
-    "self.batchSizePerNpu % self.gradientAccumulationSteps == 0",
+    # The API server also holds the default of training against it, where both are still unset.
+    "!has(self.batchSizePerNpu) || !has(self.gradientAccumulationSteps)"
+    " || self.batchSizePerNpu % self.gradientAccumulationSteps == 0",
     "spec.training.gradientAccumulationSteps is {self.gradientAccumulationSteps}, which does not"
     " divide spec.training.batchSizePerNpu {self.batchSizePerNpu}; use a divisor, such as"
     " {self.batchSizePerNpu % 4 == 0 ? 4 : self.batchSizePerNpu % 2 == 0 ? 2 : 1}",
