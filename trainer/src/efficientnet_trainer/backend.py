@@ -172,9 +172,9 @@ def discard_old_checkpoints(config: TrainerConfig, rank: Rank) -> None:
 def session_config(rank: Rank) -> Any:
     """Share the pod's cores evenly among its ranks."""
     cores = max(1, len(os.sched_getaffinity(0)) // rank.local_ranks)
-    # Two at least between ops: a step of the network and its collectives overlap.
+    # Four at least between ops: collectives and the input wait in theirs while the network computes.
     settings = tf.ConfigProto(
-        intra_op_parallelism_threads=cores, inter_op_parallelism_threads=max(2, cores)
+        intra_op_parallelism_threads=cores, inter_op_parallelism_threads=max(4, cores)
     )
     # Rewriting this graph takes longer than it takes to build and gains nothing on a CPU.
     settings.graph_options.rewrite_options.disable_meta_optimizer = True

@@ -33,7 +33,7 @@ def clear_older_pods(draft: Draft) -> bool:
     for pod in older:
         draft.delete(pod, grace)
     older = [p for p in older if _holds_up(draft, p)]
-    leftovers = [p.name for p in (*older, *draft.predecessors)]
+    leftovers = sorted(p.name for p in (*older, *draft.predecessors))
     if not leftovers:
         _forget_older_attempts(draft)
         return False
