@@ -1,6 +1,7 @@
 """Every member's variables against the contract, which was written from the published tables."""
 
 import collections
+from itertools import groupby
 
 import pytest
 import tensorflow.compat.v1 as tf
@@ -49,10 +50,11 @@ def test_members_have_the_same_variables_with_channels_first(name, contract_line
     member = architecture(name)
     # One of those blocks that follow each other and are alike, as in the contract's lines.
     alike = [block._replace(drop_rate=0.0) for block in member.blocks]
-    blocks = [each for each, before in zip(alike, [None, *alike]) if each != before]
+    # The first two differ even so: the stem's filters may not be those that the table gives.
+    blocks = alike[:2] + [each for each, before in zip(alike[2:], alike[1:]) if each != before]
     logits, asked = build_from_stand_ins(member._replace(blocks=tuple(blocks)), "channels_first")
     found, wanted = (
-        [line.split(": ")[1] for line in lines[1:]]
+        [line for line, _ in groupby(line.split(": ")[1] for line in lines[1:])]
         for lines in (contract_lines(asked), read_contract(name))
     )
     assert found == wanted
