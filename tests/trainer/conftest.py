@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer.backend import Rank, session_config
-from efficientnet_trainer.config import build_config
+from efficientnet_trainer.flags import build_config
 from efficientnet_trainer.model import build_logits
 from PIL import Image
 

@@ -1,8 +1,9 @@
 import argparse
 
 import pytest
-from efficientnet_trainer.config import TrainerConfig, add_arguments, from_arguments
+from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.errors import ConfigError
+from efficientnet_trainer.flags import add_arguments, from_arguments
 
 PLACES = ["--data_dir=/d", "--model_dir=/m"]
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer.backend import Rank, session_config
-from efficientnet_trainer.config import build_config
 from efficientnet_trainer.errors import DataError
 from efficientnet_trainer.export import (
     LARGEST_DIFFERENCE,
@@ -17,6 +16,7 @@ from efficientnet_trainer.export import (
     largest_difference,
     sample_images,
 )
+from efficientnet_trainer.flags import build_config
 from efficientnet_trainer.inference import Answer, Network, run_batches
 
 # TensorFlow's own loader compares versions in a way that its setuptools announces the end of.

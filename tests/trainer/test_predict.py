@@ -4,8 +4,8 @@ import io
 
 import numpy as np
 import pytest
-from efficientnet_trainer.config import build_config
 from efficientnet_trainer.errors import ConfigError, DataError
+from efficientnet_trainer.flags import build_config
 from efficientnet_trainer.inference import Network
 from efficientnet_trainer.predict import (
     find_images,

@@ -3,8 +3,8 @@ import json
 import stat
 
 import pytest
-from efficientnet_trainer.config import add_arguments, from_arguments
 from efficientnet_trainer.errors import ConfigError
+from efficientnet_trainer.flags import add_arguments, from_arguments
 from efficientnet_trainer.settings import FILE, write_settings
 
 

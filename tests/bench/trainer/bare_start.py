@@ -20,7 +20,7 @@ warnings.filterwarnings("ignore", category=FutureWarning)
 
 import tensorflow.compat.v1 as tf  # noqa: E402
 from efficientnet_trainer.backend import read_rank, session_config  # noqa: E402
-from efficientnet_trainer.config import build_config  # noqa: E402
+from efficientnet_trainer.flags import build_config  # noqa: E402
 from efficientnet_trainer.loss import cross_entropy, weight_decay  # noqa: E402
 from efficientnet_trainer.meters import StartClock, process_age_s  # noqa: E402
 from efficientnet_trainer.model import build_logits, normalize  # noqa: E402

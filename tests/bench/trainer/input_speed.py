@@ -16,8 +16,8 @@ import time
 import numpy as np
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer import records
-from efficientnet_trainer.config import build_config
 from efficientnet_trainer.errors import ConfigError
+from efficientnet_trainer.flags import build_config
 from efficientnet_trainer.input import make_input_fn
 from efficientnet_trainer.prepare.writing import build_example, shard_name
 from PIL import Image

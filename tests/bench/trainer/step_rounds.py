@@ -16,7 +16,7 @@ import time
 
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer.backend import TensorFlowBackend, read_rank
-from efficientnet_trainer.config import build_config
+from efficientnet_trainer.flags import build_config
 from efficientnet_trainer.input import make_input_fn
 from efficientnet_trainer.input_watch import watch_input
 from efficientnet_trainer.model_fn import RunContext, make_model_fn

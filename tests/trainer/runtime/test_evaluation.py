@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer.backend import Rank, TensorFlowBackend
-from efficientnet_trainer.config import build_config
 from efficientnet_trainer.evaluation import Evaluator
+from efficientnet_trainer.flags import build_config
 from efficientnet_trainer.model_fn import RunContext
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.resume import read_resume_point

@@ -172,7 +172,7 @@ def discard_old_checkpoints(config: TrainerConfig, rank: Rank) -> None:
 def session_config(rank: Rank) -> Any:
     """Share the pod's cores evenly among its ranks."""
     cores = max(1, len(os.sched_getaffinity(0)) // rank.local_ranks)
-    # Four at least between ops: collectives and the input wait in theirs while the network computes.
+    # Four at least between ops: collectives and the wait for input block one each meanwhile.
     settings = tf.ConfigProto(
         intra_op_parallelism_threads=cores, inter_op_parallelism_threads=max(4, cores)
     )

@@ -13,7 +13,7 @@ import tempfile
 import time
 from typing import Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
 
-from efficientnet_trainer import config, serve, termination
+from efficientnet_trainer import flags, serve, termination
 from efficientnet_trainer.children import Child, Ending, Signals, supervise
 from efficientnet_trainer.cluster import CPU, Gang, Pod, find_gang
 from efficientnet_trainer.environment import REPORT_DIR, build_child_environment
@@ -228,8 +228,8 @@ def check_flags(words: List[str]) -> None:
         ConfigError: names what is wrong.
     """
     parser = _Parser(allow_abbrev=False, add_help=False)
-    config.add_arguments(parser)
-    config.from_arguments(parser.parse_args(words))
+    flags.add_arguments(parser)
+    flags.from_arguments(parser.parse_args(words))
 
 
 def read_annotations(folder: str) -> Dict[str, str]:

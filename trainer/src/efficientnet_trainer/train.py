@@ -13,11 +13,12 @@ import traceback
 import warnings
 from typing import NoReturn
 
-from efficientnet_trainer import config, stop, termination
+from efficientnet_trainer import flags, stop, termination
+from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.environment import REPORT_DIR
 from efficientnet_trainer.progress import ProgressReporter
 
-add_arguments = config.add_arguments
+add_arguments = flags.add_arguments
 
 
 def run(args: argparse.Namespace) -> NoReturn:
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> NoReturn:
     Raises:
         ConfigError: flags or variables are wrong; raised before TensorFlow is imported.
     """
-    settings = config.from_arguments(args)
+    settings = flags.from_arguments(args)
     grace_s = stop.stop_grace_s(os.environ)
     rank = int(os.environ.get("RANK_ID", "0"))
     folder = os.environ.get(REPORT_DIR)
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> NoReturn:
 
 
 def _execute(
-    settings: config.TrainerConfig, reporter: ProgressReporter, flag: stop.StopFlag
+    settings: TrainerConfig, reporter: ProgressReporter, flag: stop.StopFlag
 ) -> termination.Termination:
     """Import TensorFlow, run, and turn whatever comes out into the rank's last word."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
