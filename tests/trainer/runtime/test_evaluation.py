@@ -79,5 +79,6 @@ def test_each_image_counts_once(split, evaluate, found_first, tmp_path):
     for path in (tmp_path / "out").glob("**/events.out.tfevents.*"):
         assert path.parent.name == "eval"
         for event in tf.train.summary_iterator(str(path)):
-            shown.update({value.tag: value.simple_value for value in event.summary.value})
+            figures = [v for v in event.summary.value if v.HasField("simple_value")]
+            shown.update({figure.tag: figure.simple_value for figure in figures})
     assert dict(shown, global_step=5) == pytest.approx(results)

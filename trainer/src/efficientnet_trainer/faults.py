@@ -21,6 +21,16 @@ from efficientnet_trainer.termination import TransientError
 
 _ASSERTION = re.compile(r"assertion failed: \[" + BAD_RECORD + r"\] \[(.*?)\] \[(\d+)\] \[(\d+)\]")
 
+_UNREADABLE = (
+    "Invalid JPEG",
+    "Unable to decode bytes",
+    "Expected image (JPEG, PNG, or GIF)",
+    "Invalid PNG",
+    "Could not parse example",
+    "Can't parse serialized Example",
+)
+"""What TensorFlow says where such a record reaches it past the guard."""
+
 
 def explain_bad_record(error: Exception, config: TrainerConfig) -> Optional[TrainerError]:
     """Return the error that names the record, or None if the data are not at fault.
@@ -29,8 +39,13 @@ def explain_bad_record(error: Exception, config: TrainerConfig) -> Optional[Trai
         error: what a session or an estimator raised.
         config: of the run that raised it.
     """
-    match = _ASSERTION.search(str(error))
+    text = str(error)
+    match = _ASSERTION.search(text)
     if match is None or not isinstance(error, tf.errors.OpError):
+        unreadable = any(sign in text for sign in _UNREADABLE)
+        if unreadable and isinstance(error, tf.errors.InvalidArgumentError):
+            reason = text.partition("\n")[0]
+            return DataError(f"a record holds no readable Example, JPEG or PNG: {reason}")
         return None
     path, number, lost = match.group(1), int(match.group(2)), int(match.group(3))
     where = f"{os.path.basename(path)}: record {number}"
