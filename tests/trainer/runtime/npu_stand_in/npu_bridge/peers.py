@@ -20,7 +20,8 @@ def sum_over_ranks(tensor, name):
         turn = _turns[key] = _turns.get(key, 0) + 1
         _write(key, turn, own)
         # In one order on every rank, so that rounding is the same.
-        return sum(_read(key, turn, rank) for rank in range(int(os.environ["RANK_SIZE"])))
+        total = sum(_read(key, turn, rank) for rank in range(int(os.environ["RANK_SIZE"])))
+        return np.asarray(total, own.dtype)  # a scalar's sum would be a double
 
     return _on_the_host(exchange, tensor)
 
