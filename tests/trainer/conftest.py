@@ -202,3 +202,29 @@ def run_script(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def take():
+    """Return the labels of the first batches of an endless data set."""
+
+    def take_labels(input_fn, count):
+        with tf.Graph().as_default(), tf.Session() as session:
+            _, labels = tf.data.make_one_shot_iterator(input_fn()).get_next()
+            return [session.run(labels) for _ in range(count)]
+
+    return take_labels
+
+
+@pytest.fixture(scope="session")
+def damage():
+    """Change one byte of a file's data; its time of change stays."""
+
+    def flip(path, position=-10):
+        before = path.stat()
+        data = bytearray(path.read_bytes())
+        data[position] ^= 1
+        path.write_bytes(bytes(data))
+        os.utime(str(path), ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    return flip

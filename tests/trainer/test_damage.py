@@ -111,7 +111,7 @@ def test_every_record_comes_out_or_is_named(damaged, write_split, make_config):
     bad_records = BadRecords(len(cases), lambda path, number, _: named.setdefault((path, number)))
     share = plan_share(paths, 1, 0)
     with tf.Session() as session:
-        source = Source(config, False, share, LABELS, bad_records)
+        source = Source(config, share, LABELS, bad_records)
         _, labels = tf.data.make_one_shot_iterator(source.evaluate()).get_next()
         seen = collections.Counter()
         while True:

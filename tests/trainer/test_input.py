@@ -1,5 +1,4 @@
 import collections
-import os
 import re
 
 import numpy as np
@@ -22,13 +21,6 @@ def read_all(input_fn):
                 batches.append(session.run(batch))
             except tf.errors.OutOfRangeError:
                 return batches
-
-
-def take(input_fn, count):
-    """Return the labels of the first batches of an endless data set."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        _, labels = tf.data.make_one_shot_iterator(input_fn()).get_next()
-        return [session.run(labels) for _ in range(count)]
 
 
 def number_records(sizes):
@@ -62,7 +54,9 @@ def test_shares_are_disjoint_and_complete(sizes, ranks, write_split, make_config
 
 
 @pytest.mark.parametrize("sizes, ranks", SHARES.values(), ids=SHARES)
-def test_training_ranks_go_on_for_ever_in_their_own_share(sizes, ranks, write_split, make_config):
+def test_training_ranks_go_on_for_ever_in_their_own_share(
+    sizes, ranks, write_split, make_config, take
+):
     directory = write_split("train", number_records(sizes))
     config = make_config(train_batch_size=4)
     paths = records.find_files(str(directory), "train")
@@ -112,7 +106,7 @@ def test_batches_have_their_shapes_and_types(write_split, make_config):
     assert (images.as_list(), labels.as_list()) == ([4, 8, 8, 3], [4])
 
 
-def test_a_seed_gives_the_same_order_again(write_split, make_config):
+def test_a_seed_gives_the_same_order_again(write_split, make_config, take):
     write_split("train", number_records([20, 20]))
     orders = [
         np.concatenate(
@@ -154,7 +148,7 @@ def test_a_seed_gives_the_same_batches_again(
         assert not np.array_equal(runs[0][0][1]["weight"], other[0][1]["weight"])
 
 
-def test_gradients_accumulate_over_parts_of_a_batch(write_split, make_config):
+def test_gradients_accumulate_over_parts_of_a_batch(write_split, make_config, take):
     write_split("train", [[1, 2, 3]])
     config = make_config(train_batch_size=12, gradient_accumulation_steps=3)
     assert {len(labels) for labels in take(make_input_fn(config, True, 1, 0), 5)} == {4}
@@ -247,7 +241,7 @@ def test_a_later_record_is_named_as_it_streams(files, message, write_split, make
     assert re.search(message, str(error)), error
 
 
-def test_records_that_ranks_share_keep_their_number(write_split, make_config):
+def test_records_that_ranks_share_keep_their_number(write_split, make_config, take):
     write_split("train", [[1, 2, 3], [4, 5, 6, 99]])
     config = make_config(num_label_classes=10, train_batch_size=1, label_offset=1)
     input_fn = make_input_fn(config, True, 3, 0)
@@ -264,16 +258,7 @@ def test_an_image_that_is_none_is_named(write_split, make_config, build_example)
     assert re.search(r"^validation-\S+: record 1 at byte \d+: no readable JPEG or PNG", found)
 
 
-def damage(path, position=-10):
-    """Change one byte of a file's data; its time of change stays."""
-    before = path.stat()
-    data = bytearray(path.read_bytes())
-    data[position] ^= 1
-    path.write_bytes(bytes(data))
-    os.utime(str(path), ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def test_damaged_data_are_named(write_split, make_config):
+def test_damaged_data_are_named(write_split, make_config, damage):
     damage(write_split("validation", [[1, 2, 3]]) / "validation-00000-of-00001")
     found = str(explain_failure(make_config()))
     assert re.search(r"^validation-00000-of-00001: record 2 at byte \d+: its data do not m", found)
@@ -326,7 +311,7 @@ def test_bad_records_are_left_out_up_to_the_limit(write_split, make_config, buil
     assert "3 bad records so far, --max_bad_records is 2" in found
 
 
-def test_what_a_broken_checksum_hides_is_counted(write_split, make_config):
+def test_what_a_broken_checksum_hides_is_counted(write_split, make_config, damage):
     # TensorFlow's reader gives a file up at the first one.
     path = write_split("validation", [[1, 2, 3, 4, 5, 6, 7]]) / "validation-00000-of-00001"
     damage(path, path.stat().st_size // 7 * 2 - 10)
@@ -335,7 +320,7 @@ def test_what_a_broken_checksum_hides_is_counted(write_split, make_config):
     assert told[-1] == 6
 
 
-def test_training_goes_on_over_bad_records(write_split, make_config, build_example):
+def test_training_goes_on_over_bad_records(write_split, make_config, build_example, take):
     bad = build_example(4, image=b"none")
     write_split("train", [[1, 2, bad, 3], [4, b"\xff\xff", 99, 5]])
     told = []
@@ -345,62 +330,6 @@ def test_training_goes_on_over_bad_records(write_split, make_config, build_examp
     labels = np.concatenate(take(make_input_fn(config, True, 1, 0, told.append), 10))
     assert set(labels.tolist()) == {0, 1, 2, 3, 4}
     assert told == [1, 2, 3]
-
-
-CACHES = {
-    "memory": {"cache": "memory"},
-    "memory, resized": {"cache": "memory", "cache_images": "resized"},
-    "disk": {"cache": "disk"},
-    "disk, resized": {"cache": "disk", "cache_images": "resized"},
-}
-
-
-@pytest.mark.parametrize("flags", CACHES.values(), ids=CACHES)
-def test_a_cache_gives_every_record_again(flags, write_split, make_config, tmp_path):
-    write_split("train", number_records([3, 2]))
-    config = make_config(
-        train_batch_size=5, label_offset=1, cache_dir=str(tmp_path / "cache"), **flags
-    )
-    batches = take(make_input_fn(config, True, 1, 0), 4)
-    assert [sorted(labels.tolist()) for labels in batches] == [[0, 1, 2, 3, 4]] * 4
-
-
-def test_a_disk_cache_is_read_instead_of_the_data(write_split, make_config, tmp_path):
-    path = write_split("train", number_records([5])) / "train-00000-of-00001"
-    config = make_config(
-        train_batch_size=5, label_offset=1, cache="disk", cache_dir=str(tmp_path / "cache")
-    )
-    input_fn = make_input_fn(config, True, 1, 0)
-    take(input_fn, 2)
-    damage(path)
-    assert sorted(take(make_input_fn(config, True, 1, 0), 1)[0].tolist()) == [0, 1, 2, 3, 4]
-    os.utime(str(path), (1, 1))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="bad-record"):
-        take(make_input_fn(config, True, 1, 0), 1)
-
-
-def test_a_half_written_cache_is_begun_anew(write_split, make_config, tmp_path):
-    write_split("train", number_records([40]))
-    config = make_config(
-        train_batch_size=1, label_offset=1, cache="disk", cache_dir=str(tmp_path / "cache")
-    )
-    take(make_input_fn(config, True, 1, 0), 1)
-    # What a run leaves that is killed before its first pass is over.
-    whole = next((tmp_path / "cache").glob("*.index"))
-    lock = whole.with_name(whole.name.replace(".index", "_0.lockfile"))
-    whole.unlink()
-    lock.touch()
-    assert len(take(make_input_fn(config, True, 1, 0), 3)) == 3
-
-
-def test_bad_images_of_a_resized_cache_are_named(write_split, make_config, build_example):
-    write_split("train", [[1, 2, build_example(3, image=b"none")]])
-    config = make_config(
-        train_batch_size=1, label_offset=1, cache="memory", cache_images="resized"
-    )
-    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
-        take(make_input_fn(config, True, 1, 0), 3)
-    assert "record 2 at byte" in str(explain_input_error(caught.value, config)), caught.value
 
 
 def test_other_errors_are_not_blamed_on_the_data(write_split, make_config):

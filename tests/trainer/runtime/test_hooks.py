@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from efficientnet_trainer import hooks, pictures
+from efficientnet_trainer import hooks, input_watch, pictures
 from efficientnet_trainer.confusion import ConfusionHook, note_answers
 from efficientnet_trainer.errors import DivergedError
 from efficientnet_trainer.input_watch import METER, watch_input
@@ -16,21 +16,13 @@ from efficientnet_trainer.stop import StopFlag
 NO_SAMPLES = 0
 
 
-class Pause(tf.train.SessionRunHook):
-    """Makes a step take its time."""
-
-    def __init__(self, seconds):
-        self._seconds = seconds
-
-    def after_run(self, run_context, run_values):
-        time.sleep(self._seconds)
-
-
 @pytest.fixture
 def train(make_config, tmp_path):
     """Make steps over the batches of an input function, and return the rank's state."""
 
-    def run(input_fn, steps, losses=None, between=(), reporter=None, **flags):
+    def run(
+        input_fn, steps, losses=None, between=(), reporter=None, clock=time.monotonic, **flags
+    ):
         config = make_config(train_steps=steps, train_batch_size=4, num_train_images=16, **flags)
         reporter = reporter or ProgressReporter(None, 0, steps)
         features, _ = tf.data.make_one_shot_iterator(input_fn()).get_next()
@@ -39,7 +31,7 @@ def train(make_config, tmp_path):
         with tf.control_dependencies([loss, features]):
             done = step.assign_add(1)
         figures = {"step": done, "loss": loss, "rate": tf.constant(0.25)}
-        report = hooks.ReportHook(config, 1, figures, reporter, str(tmp_path / "summaries"))
+        report = hooks.ReportHook(config, 1, figures, reporter, str(tmp_path / "summaries"), clock)
         with tf.train.MonitoredSession(hooks=[report, *between]) as session:
             for _ in range(steps):
                 session.run(done)
@@ -53,30 +45,57 @@ def batches(count=1000, size=8):
     return tf.data.Dataset.from_tensors((images, np.arange(4, dtype=np.int32))).repeat(count)
 
 
-def slow_batches():
-    @tf.autograph.experimental.do_not_convert
-    def wait(images, labels):
-        with tf.control_dependencies([tf.py_func(lambda: time.sleep(0.05), [], [])]):
-            return tf.identity(images), labels
+class SlowMotion(tf.train.SessionRunHook):
+    """A clock that only batches and steps move; each of them takes its seconds."""
 
-    return batches().map(wait).prefetch(1)
+    def __init__(self, batch_s, step_s):
+        self.now = 0.0
+        self._batch_s = batch_s
+        self._step_s = step_s
+
+    def after_run(self, run_context, run_values):
+        self.now += self._step_s
+
+    def wait_for_batch(self):
+        self.now += self._batch_s
+
+    def batches(self):
+        @tf.autograph.experimental.do_not_convert
+        def wait(images, labels):
+            with tf.control_dependencies([tf.py_func(self.wait_for_batch, [], [])]):
+                return tf.identity(images), labels
+
+        return batches().map(wait)
 
 
-INPUTS = {
-    "a slow input and a quick step": (slow_batches, 0.0, 0.6, 1.0),
-    "a quick input and a slow step": (lambda: batches().prefetch(1), 0.05, 0.0, 0.4),
+WAITS = {
+    # seconds of a batch, seconds of a step, share that is waited in percent
+    "a slow input and a quick step": (3.0, 1.0, 75.0),
+    "a quick input and a slow step": (1.0, 4.0, 20.0),
+    "an input that is there at once": (0.0, 1.0, 0.0),
 }
 
 
-@pytest.mark.parametrize("input_fn, pause_s, least, most", INPUTS.values(), ids=INPUTS)
-def test_the_wait_for_input_is_a_metric_and_a_line(train, capsys, input_fn, pause_s, least, most):
-    state = train(watch_input(input_fn, NO_SAMPLES), 12, between=[Pause(pause_s)], log_steps=6)
-    assert least <= state.input_wait_ratio <= most
-    shares = re.findall(
-        r"^input: ([\d.]+)% of a step waited, [\d.]+ of [\d.]+ s$", capsys.readouterr().out, re.M
+@pytest.mark.parametrize("batch_s, step_s, percent", WAITS.values(), ids=WAITS)
+def test_the_wait_for_input_is_a_metric_and_a_line(
+    train, capsys, monkeypatch, batch_s, step_s, percent
+):
+    motion = SlowMotion(batch_s, step_s)
+    monkeypatch.setattr(
+        input_watch.tf, "timestamp", lambda: tf.py_func(lambda: motion.now, [], tf.float64)
     )
-    assert len(shares) == 2
-    assert least <= float(shares[1]) / 100 <= most
+    input_fn = watch_input(motion.batches, NO_SAMPLES)
+    state = train(input_fn, 12, between=[motion], clock=lambda: motion.now, log_steps=6)
+    assert state.input_wait_ratio == pytest.approx(percent / 100, abs=0.05)
+    lines = re.findall(
+        r"^input: ([\d.]+)% of a step waited, ([\d.]+) of ([\d.]+) s$",
+        capsys.readouterr().out,
+        re.M,
+    )
+    assert [tuple(map(float, line)) for line in lines[1:]] == [
+        (percent, batch_s, batch_s + step_s)
+    ]
+    assert len(lines) == 2
 
 
 def test_a_watched_input_has_the_same_batches():

@@ -77,6 +77,7 @@ class ReportHook(tf.train.SessionRunHook):
         figures: Any,
         reporter: ProgressReporter,
         summary_dir: Optional[str],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take what to report.
 
@@ -86,6 +87,7 @@ class ReportHook(tf.train.SessionRunHook):
             figures: dict of the tensors ``step`` (after the update), ``loss``, ``rate``.
             reporter: where each step is told.
             summary_dir: where curves and images are drawn, or None on ranks above 0.
+            clock: seconds that only ever grow.
         """
         self._config = config
         self._global_batch = config.train_batch_size * num_ranks
@@ -96,7 +98,8 @@ class ReportHook(tf.train.SessionRunHook):
         self._writer: Optional[Any] = None
         self._console = Console(config.train_steps)
         self._input = InputMeter()
-        self._rates = RateMeter()
+        self._clock = clock
+        self._rates = RateMeter(clock)
         state = reporter.state
         # A run that evaluates in between has several sessions; what is counted goes on.
         self._times = StepTimes(state.step_seconds_counts, state.step_seconds_sum)
@@ -104,7 +107,7 @@ class ReportHook(tf.train.SessionRunHook):
         self._step = 0
         self._started = 0.0
         self._is_compiled = False
-        self._logged = (time.monotonic(), 0, 0.0)
+        self._logged = (self._clock(), 0, 0.0)
 
     def begin(self) -> None:
         """Show that the graph is being compiled until the first step is done."""
@@ -125,11 +128,11 @@ class ReportHook(tf.train.SessionRunHook):
             self._reporter.record(restored_step=self._step)
         self._console.start(self._step)
         self._rates.measure(self._step)
-        self._logged = (time.monotonic(), self._step, 0.0)
+        self._logged = (self._clock(), self._step, 0.0)
 
     def before_run(self, _run_context: Any) -> Any:
         """Fetch the figures with the step."""
-        self._started = time.monotonic()
+        self._started = self._clock()
         return tf.train.SessionRunArgs(self._figures)
 
     def after_run(self, _run_context: Any, run_values: Any) -> None:
@@ -146,7 +149,7 @@ class ReportHook(tf.train.SessionRunHook):
         steps = max(step - self._step, 1)
         self._step = step
         if self._is_compiled:
-            self._times.observe((time.monotonic() - self._started) / steps, steps)
+            self._times.observe((self._clock() - self._started) / steps, steps)
         elif self._reporter.reach("first_step"):
             self._console.say(self._reporter.describe_start())
         self._is_compiled = True
@@ -183,7 +186,7 @@ class ReportHook(tf.train.SessionRunHook):
         self._console.show(self._step, float(figures["loss"]), images_per_s)
 
     def _log(self, step: int, loss: float, rate: float) -> None:
-        now, waited_s = time.monotonic(), self._input.waited_s
+        now, waited_s = self._clock(), self._input.waited_s
         last_time, last_step, last_waited_s = self._logged
         self._logged = (now, step, waited_s)
         steps = max(step - last_step, 1)
