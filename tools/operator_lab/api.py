@@ -5,7 +5,7 @@ because what is written here is what they would not let pass.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -71,16 +71,28 @@ class Api:
     def history(self, resource: str, namespace: str, since: str) -> list[dict[str, Any]]:
         """Return all watch events from a resourceVersion until now; takes a second.
 
-        A server so busy that it tells nothing within a second is given ten: whoever asks knows
-        that something happened.
+        A watch does not say by itself that it has told all.  It is asked for bookmarks, of
+        which the server sends one two seconds before it ends the watch, and is read until an
+        event or a bookmark is as new as the list of before.
+
+        Raises:
+            RefusedError: the server does not remember so far back.
+            TimeoutError: it has not told all after several attempts.
         """
-        query = {"watch": "true", "resourceVersion": since}
-        for seconds in (1, 10):
-            path = _path(resource, namespace)
-            text = self._send("GET", path, query=query | {"timeoutSeconds": seconds})
-            if text:
-                break
-        return [json.loads(line) for line in text.splitlines()]
+        path = _path(resource, namespace)
+        now = int(self.version(resource, namespace))
+        query = {"watch": "true", "resourceVersion": since, "allowWatchBookmarks": "true"}
+        for seconds in (3, 10, 30):
+            events: list[dict[str, Any]] = []
+            for line in self._stream(path, query | {"timeoutSeconds": seconds}):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise RefusedError(event["object"]["code"], event["object"]["message"])
+                if event["type"] != "BOOKMARK":
+                    events.append(event)
+                if int(event["object"]["metadata"]["resourceVersion"]) >= now:
+                    return events
+        raise TimeoutError(f"the history of {path} from {since} does not reach {now}")
 
     def create(self, resource: str, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object; return it as stored."""
@@ -125,16 +137,36 @@ class Api:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> bytes:
+        text: bytes = self._call(method, path, body, query).data
+        return text
+
+    def _stream(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """Yield the lines of an answer as they come."""
+        response = self._call("GET", path, None, query)
+        try:
+            rest = b""
+            for chunk in response.stream():
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from lines
+        finally:
+            response.close()
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+    ) -> Any:
         url = self._client.configuration.host + path
         if query:
             url += "?" + urlencode({k: v for k, v in query.items() if v != ""})
         kind = MERGE_PATCH if method == "PATCH" else "application/json"
         headers = {"Accept": "application/json", "Content-Type": kind}
-        response = self._client.call_api(method, url, headers, body)
-        text: bytes = response.read()
+        response = self._client.call_api(method, url, headers, body).response
         if response.status >= 400:
-            raise RefusedError(response.status, json.loads(text).get("message", ""))
-        return text
+            raise RefusedError(response.status, json.loads(response.data).get("message", ""))
+        return response
 
 
 def _path(resource: str, namespace: str, name: str = "", subresource: str = "") -> str:
