@@ -13,13 +13,14 @@ BENCH := PYTHONPATH=tools uv run --locked --project operator --group bench pytho
 MUTATION := PYTHONPATH=tools uv run --locked --project operator --group mutation python -m mutation
 DASHBOARDS := PYTHONPATH=tools uv run --quiet --locked --isolated --project operator \
 	--only-group dashboards python -m dashboards
+DOCS := NO_MKDOCS_2_WARNING=1 uv run --quiet --locked --isolated --project operator --only-group docs
 CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-python demo test test-unit coverage mutation test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
-	helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator bench-trainer
+	docs release demo-plot helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator bench-trainer
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ setup-python:
 
 demo: setup ## train digits with 4 ranks on a local cluster of 2 nodes, end to end
 	@PYTHONPATH=tools $(PYTHON) -m demo --name $(NAME)
+
+demo-plot: setup-python ## draw the demo's loss, accuracy, rate and speed as PNG
+	@trainer/.venv/bin/efficientnet-trainer plot $$(dirname $$($(CLUSTER) kubeconfig --name $(NAME)))/volumes/output
 
 test: setup lint type verify coverage test-trainer test-deploy test-api test-e2e ## all tests
 
@@ -93,6 +97,13 @@ generate: setup ## write the CRD, references, dashboards, the chart's page and d
 	$(PYTHON) -m efficientnet_operator.enj.documenting --reference docs/reference
 	trainer/.venv/bin/python -m efficientnet_trainer.documenting --reference docs/reference
 	tools/manifests.sh
+
+docs: setup-python ## build the documentation site into build/site; a broken link fails
+	PYTHONPATH=tools $(PYTHON) -m docsite build/site-source
+	$(DOCS) mkdocs build --strict
+
+release: setup ## build wheels, chart, bills of materials and checksums into dist/
+	PYTHONPATH=tools $(PYTHON) -m release dist
 
 verify: generate ## generate, then fail on a difference
 	@tools/verify.sh

@@ -11,7 +11,6 @@ requests in flight, in the same run; it ends when the last annotation is seen.
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 import time
@@ -147,27 +146,18 @@ async def measure_gang(bench: Bench, npus: int) -> list[Result]:
 
 
 async def measure_fleet(bench: Bench, jobs: int, npus: int) -> list[Result]:
-    """Return the figures of many jobs at once, and how far their status is behind."""
-    observer, total = bench.observer, jobs * npus
-    say(f"{jobs} jobs of {npus}: the floor")
-    floor = {f"floor-{i}": a_job(f"floor-{i}", npus) for i in range(jobs)}
-    files = [bench.loop.prepare((name, 1), job) for name, job in floor.items()]
-    began = await bench.loop.order(create=[str(f) for f in files])
-    floor_s = await last_seen(observer, list(floor), npus) - began
-    for file in files:
-        await bench.loop.order(
-            delete=[p["metadata"]["name"] for p in json.loads(file.read_text())]
-        )
-    await observer.until(
-        "the floor is gone", lambda: count(observer, list(floor), "gone") == total
-    )
+    """Return the figures of many jobs at once, and how far their status is behind.
 
-    say(f"{jobs} jobs of {npus}: the operator; the floor was {floor_s:.1f} s")
+    One pod takes a whole host, as is recommended for servers: what is measured is how the
+    operator keeps up, not how pods of several jobs get out of each other's way.
+    """
+    observer, total = bench.observer, jobs * npus
+    say(f"{jobs} jobs of {npus}: the operator")
     bench.operator.start()
     used_s, requests = cpu_seconds(bench.operator.pid), count_requests(bench.operator)
     names = [f"fleet-{i}" for i in range(jobs)]
     began = time.monotonic()
-    await for_all(names, lambda n: bench.client.create(JOB.path(NAMESPACE), a_job(n, npus)))
+    await for_all(names, lambda n: bench.client.create(JOB.path(NAMESPACE), a_job(n, npus, npus)))
     await observer.until("all tables", lambda: all((n, 1) in observer.tables for n in names))
     seconds = max(observer.tables[n, 1] for n in names) - began
     await observer.until("all run", lambda: all("Running" in observer.statuses[n] for n in names))
@@ -177,36 +167,25 @@ async def measure_fleet(bench: Bench, jobs: int, npus: int) -> list[Result]:
     memory = memory_mb(bench.operator.pid, "VmHWM")
     bench.operator.terminate()
     figures = {
-        f"{jobs} jobs: tables completed": (seconds, floor_s),
-        f"{jobs} jobs: status behind its pods, median": (sorted(behind)[jobs // 2], None),
-        f"{jobs} jobs: status behind its pods, largest": (max(behind), None),
+        f"{jobs} jobs: tables completed": seconds,
+        f"{jobs} jobs: status behind its pods, median": sorted(behind)[jobs // 2],
+        f"{jobs} jobs: status behind its pods, largest": max(behind),
     }
     return [
-        Result(total, measure, value, least, per_pod(requests, total), memory, used_s)
-        for measure, (value, least) in figures.items()
+        Result(total, measure, value, None, per_pod(requests, total), memory, used_s)
+        for measure, value in figures.items()
     ]
 
 
-def count(observer: Observer, names: list[str], state: str) -> int:
-    """Return how many pods of first attempts were seen in a state."""
-    return sum(observer.pods[name, 1][state] for name in names)
-
-
-async def last_seen(observer: Observer, names: list[str], npus: int) -> float:
-    """Wait until all pods of all jobs are annotated; return when the last one was."""
-    total = len(names) * npus
-    await observer.until("annotations", lambda: count(observer, names, "annotated") == total)
-    return max(observer.last[(name, 1), "annotated"] for name in names)
-
-
-def a_job(name: str, npus: int) -> dict[str, Any]:
-    """Return the smallest job of so many NPUs, one to a pod."""
+def a_job(name: str, npus: int, npus_per_pod: int = 1) -> dict[str, Any]:
+    """Return the smallest job of so many NPUs."""
     return {
         "apiVersion": "efficientnet.dev/v1alpha1",
         "kind": "EfficientNetJob",
         "metadata": {"name": name},
         "spec": {
             "npus": npus,
+            "npusPerPod": npus_per_pod,
             "image": "trainer:1",
             "dataset": {"path": "/data"},
             "output": {"path": "/out"},

@@ -26,6 +26,8 @@ POLICIES |= {("NetworkPolicy", f"enj-system/{FULL}")}
 IN_TWO = {(kind, f"{ns}/{FULL}") for kind in ("Role", "RoleBinding") for ns in ("a", "b")}
 EXISTING = ("--set", "serviceAccount.create=false,serviceAccount.name=mine")
 
+REVIEWS = {(kind, f"{FULL}-reviews") for kind in ("ClusterRole", "ClusterRoleBinding")}
+
 RENDERED = {
     "by default everything": ((), ALL),
     "without the CRD": (("--set", "crd.enabled=false"), ALL - {CRD}),
@@ -33,6 +35,7 @@ RENDERED = {
     "without chip health": (("--set", "chipHealth.enabled=false"), ALL - CHIPS),
     "without roles for people": (("--set", "userRoles.enabled=false"), ALL - PEOPLE),
     "with Kueue": (("--set", "kueue.enabled=true"), ALL | FLAVORS),
+    "with the status page for tokens": (("--set", "ui.access=token"), ALL | REVIEWS),
     "with an account that exists": (EXISTING, ALL - ACCOUNT),
     "one replica has no budget": (("--set", "replicas=1"), ALL - BUDGET),
     "without a budget": (("--set", "podDisruptionBudget.enabled=false"), ALL - BUDGET),

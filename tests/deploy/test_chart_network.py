@@ -78,6 +78,15 @@ def policies(helm):
     return [o for (kind, _), o in helm.render(*OPTIONS).items() if kind == "NetworkPolicy"]
 
 
+@pytest.mark.parametrize(
+    "access, want", [("off", False), ("port-forward", False), ("token", True)]
+)
+def test_the_status_page_is_reached_where_it_asks_for_tokens(helm, access, want):
+    objects = helm.render(*OPTIONS, "--set", f"ui.access={access}")
+    policies = [o for (kind, _), o in objects.items() if kind == "NetworkPolicy"]
+    assert is_open(policies, OPERATOR, "Ingress", "from", OTHER, 8081) is want
+
+
 @pytest.mark.parametrize("source, target, port, want", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_connections(policies, source, target, port, want):
     leaves = is_open(policies, source, "Egress", "to", target, port)

@@ -68,6 +68,7 @@ COMMANDS = {
         ("--set-string", "selector=team in (vision\\,speech)"),
         [*ARGS, "--selector=team in (vision,speech)"],
     ),
+    "the status page": (("--set", "ui.access=port-forward"), [*ARGS, "--ui=port-forward"]),
     "another log, fewer series": (
         ("--set", "logFormat=text,jobSeries=0"),
         [*ARGS[:2], "--log-format=text", "--job-series=0", *ARGS[4:]],

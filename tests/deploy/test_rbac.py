@@ -42,6 +42,7 @@ CALLS = {
     ("kube/execute.py", "_report", "merge_patch"): set(),  # Kueue's, below
     ("kube/node_cache.py", "_list", "list_all"): {("list", "/nodes"), ("list", "/configmaps")},
     ("kube/node_cache.py", "_watch", "watch"): {("watch", "/nodes"), ("watch", "/configmaps")},
+    ("ui/gate.py", "find_obstacle", "create"): set(),  # reviews of the status page, below
     ("kube/lease.py", "_read", "get"): {("get", LEASES)},
     ("kube/lease.py", "_take", "create"): {("create", LEASES)},
     ("kube/lease.py", "_replace", "request"): {("update", LEASES)},
@@ -51,6 +52,10 @@ KUEUE = {(verb, WORKLOADS) for verb in VERBS} | {("patch", f"{WORKLOADS}/status"
 """With Kueue its Workloads are children like the others, and it is told how jobs stand."""
 KOPF = {("list", JOBS), ("watch", JOBS)}
 OWNER_REFERENCES = {("update", f"{JOBS}/finalizers")}
+REVIEWS = {
+    ("create", "authentication.k8s.io/tokenreviews"),
+    ("create", "authorization.k8s.io/subjectaccessreviews"),
+}
 NODES = {("list", "/nodes"), ("watch", "/nodes")}
 CHIPS = {("list", "/configmaps"), ("watch", "/configmaps")}
 WANTED = set().union(*CALLS.values()) | KOPF | OWNER_REFERENCES
@@ -97,6 +102,14 @@ GRANTED = {
         {f"ClusterRole/{FULL}": OF_JOBS | KUEUE, f"ClusterRole/{FULL}-flavors": FLAVORS} | BESIDE,
     ),
     "all namespaces": ((), EVERYWHERE | IN_KUBE_SYSTEM | {f"ClusterRole/{FULL}-nodes": NODES}),
+    "all namespaces, and the status page for tokens": (
+        ("--set", "ui.access=token,nodeAccess.enabled=false,chipHealth.enabled=false"),
+        EVERYWHERE | {f"ClusterRole/{FULL}-reviews": REVIEWS},
+    ),
+    "all namespaces, and the status page for port-forward": (
+        ("--set", "ui.access=port-forward,nodeAccess.enabled=false,chipHealth.enabled=false"),
+        EVERYWHERE,
+    ),
     "all namespaces, but no nodes": (
         ("--set", "nodeAccess.enabled=false"),
         EVERYWHERE | IN_KUBE_SYSTEM,

@@ -20,6 +20,7 @@ DOCUMENTS = sorted(
         *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("*/README.md"),
         *ROOT.glob("charts/*/README.md"),
+        *ROOT.glob("deploy/*/README.md"),
         *ROOT.glob("tests/contract/README.md"),
     ]
 )

@@ -25,14 +25,20 @@ def install(cluster: ControlPlane) -> None:
     cluster.kubectl("wait", "--for=condition=Established", crd, "--timeout=30s")
 
 
-def grant_kueue(cluster: ControlPlane) -> None:
-    """Grant the rights that the chart adds with ``kueue.enabled``."""
+def grant(cluster: ControlPlane, value: str, *templates: str) -> None:
+    """Grant the rights that the chart adds with a value, such as ``kueue.enabled=true``.
+
+    Args:
+        cluster: where.
+        value: as helm's ``--set`` takes it.
+        templates: names of those that differ by it, without ``.yaml``.
+    """
     helm = subprocess.run(
         [ROOT / "tools/binaries.sh", "path", "helm"], check=True, capture_output=True, text=True
     ).stdout.strip()
     command = [helm, "template", NAME, ROOT / "charts/efficientnet-operator"]
-    command += ["--namespace", NAMESPACE, "--set", "kueue.enabled=true"]
-    for template in ("operator-role", "kueue-access"):
+    command += ["--namespace", NAMESPACE, "--set", value]
+    for template in templates:
         command += ["--show-only", f"templates/{template}.yaml"]
     rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     cluster.kubectl.apply(*(d for d in yaml.safe_load_all(rendered) if d))

@@ -86,6 +86,14 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="jobs that have metrics of their own, at most (default %(default)s)",
     )
     run.add_argument(
+        "--ui",
+        choices=["off", "port-forward", "token"],
+        default=defaults.ui,
+        help="serve the status page /ui: on the pod's loopback for kubectl port-forward, or on "
+        "all addresses for tokens of those who may read the jobs (default %(default)s)",
+    )
+    run.add_argument("--ui-port", type=int, default=defaults.ui_port, help="of /ui")
+    run.add_argument(
         "--log-format",
         choices=["auto", "text", "json"],
         default=defaults.log_format,
@@ -137,6 +145,8 @@ def run_operator(arguments: argparse.Namespace) -> int:
             chip_health=not arguments.no_chip_health,
             kubeconfig=arguments.kubeconfig,
             job_series=arguments.job_series,
+            ui=arguments.ui,
+            ui_port=arguments.ui_port,
             log_format=arguments.log_format,
             verbose=arguments.verbose,
         )

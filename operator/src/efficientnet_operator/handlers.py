@@ -13,6 +13,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import kopf
+from aiohttp.web import AppRunner
 
 from efficientnet_operator.api.names import GROUP, PLURAL, VERSION
 from efficientnet_operator.kube.client import KubeClient
@@ -20,6 +21,9 @@ from efficientnet_operator.kube.controller import Controller, SelectorError
 from efficientnet_operator.kube.health import serve_health
 from efficientnet_operator.logs import configure_logging
 from efficientnet_operator.settings import Settings
+from efficientnet_operator.ui.gate import Gate
+from efficientnet_operator.ui.history import History
+from efficientnet_operator.ui.server import serve_pages
 
 
 class Pauses:
@@ -63,15 +67,11 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
             settings.watching.label_selectors[GROUP, PLURAL] = operator_settings.selector
         settings.networking.error_backoffs = Pauses()
         client = await KubeClient.connect(operator_settings.kubeconfig)
-        controller = Controller(client, operator_settings)
+        history = History()
+        controller = Controller(client, operator_settings, history)
         controller.start()
         running["controller"] = controller
-        running["health"] = await serve_health(
-            operator_settings.port,
-            controller.find_stall,
-            controller.find_lack,
-            controller.fill_gauges,
-        )
+        running["servers"] = await serve(operator_settings, client, controller, history)
         try:
             await controller.wait_for_jobs()
         except SelectorError as error:
@@ -93,10 +93,25 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
-        if "health" in running:
-            await running["health"].cleanup()
+        for server in running.get("servers", ()):
+            await server.cleanup()
         if "controller" in running:
             await running["controller"].stop()
 
     operator_settings = settings
     return registry
+
+
+async def serve(
+    settings: Settings, client: KubeClient, controller: Controller, history: History
+) -> list[AppRunner]:
+    """Start what one operator serves; ``cleanup()`` of each stops it."""
+    servers = [
+        await serve_health(
+            settings.port, controller.find_stall, controller.find_lack, controller.fill_gauges
+        )
+    ]
+    if settings.ui != "off":
+        gate = Gate(client) if settings.ui == "token" else None
+        servers.append(await serve_pages(settings.ui_port, controller.jobs, history, gate))
+    return servers

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from efficientnet_operator.logs import LogFormat
+
+UiAccess = Literal["off", "port-forward", "token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,9 @@ class Settings:
         chip_health: whether the device plugin's reports of unfit chips are followed.
         kubeconfig: file that says how to reach the cluster; None is in-cluster, or the default.
         job_series: how many jobs may have time series of their own.
+        ui: who sees the status page: nobody; whoever may forward the pod's port; or whoever gives
+            a token of somebody who may read the jobs.
+        ui_port: where it is served.
         log_format: ``json``, ``text`` for people, or ``auto``: text on a terminal.
         verbose: whether debug lines are logged.
     """
@@ -34,5 +40,7 @@ class Settings:
     chip_health: bool = True
     kubeconfig: str | None = None
     job_series: int = 500
+    ui: UiAccess = "off"
+    ui_port: int = 8081
     log_format: LogFormat = "auto"
     verbose: bool = False

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,6 @@ from efficientnet_operator.core.identity import JobRef
 from efficientnet_operator.core.pods import PodBuilder
 
 from scale.observer import Gang, Observer
-
-NO_OWNER = "00000000-0000-4000-8000-000000000000"
 
 
 class BareLoop:
@@ -47,7 +46,8 @@ class BareLoop:
         """Write the pods that the operator would make for a gang; return the file."""
         name, attempt = gang
         spec = EfficientNetJob.model_validate(job).spec
-        ref = JobRef("default", name, NO_OWNER)
+        # Pods of one job attract each other by its UID: floors of many jobs must not share one.
+        ref = JobRef("default", name, str(uuid.uuid5(uuid.NAMESPACE_OID, name)))
         builder = PodBuilder(ref, spec, attempt)
         pods = [builder.build(index) for index in range(spec.replicas)]
         for pod in pods:

@@ -23,6 +23,9 @@ NAMESPACE = "default"
 Gang = tuple[str, int]
 """A job's name and the attempt."""
 
+SHOWN = 10
+"""Gangs that a failure tells of; a fleet has hundreds."""
+
 
 class Observer:
     """Counts what was seen; start it inside the event loop.
@@ -73,7 +76,8 @@ class Observer:
             ended = [t for t in self._tasks if t.done()]
             if ended or time.monotonic() > ends:
                 why = ended[0].exception() if ended else f"not within {deadline_s:g} s"
-                raise AssertionError(f"{what}: {why}; pods: {dict(self.pods)}")
+                some = dict(list(self.pods.items())[-SHOWN:])
+                raise AssertionError(f"{what}: {why}; pods of the newest gangs: {some}")
             await asyncio.sleep(0.01)
 
     async def until_pods(self, gang: Gang, state: str, count: int) -> float:

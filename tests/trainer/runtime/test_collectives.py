@@ -17,7 +17,7 @@ import tensorflow.compat.v1 as tf
 from efficientnet_trainer.accumulation import AccumulatingOptimizer
 from efficientnet_trainer.lars import LarsOptimizer
 from efficientnet_trainer.optimizer import moving_average
-from efficientnet_trainer.packed_all_reduce import pack_gradients
+from efficientnet_trainer.packed_all_reduce import pack_collectives
 
 own = float(sys.argv[1]) + 1
 
@@ -29,7 +29,7 @@ def model_fn(features, labels, mode):
     loss = tf.reduce_sum([1.0, 2.0] * a + [5.0, 7.0] * c) * own
     loss += tf.reduce_sum(b * [[10.0], [20.0], [30.0]]) * own
     loss *= features[0]
-    pack_gradients(tf.distribute.get_strategy(), 2)
+    pack_collectives(tf.distribute.get_strategy(), 2)
     optimizer = AccumulatingOptimizer(LarsOptimizer(tf.constant(1.0), 0.9, 0.1), 2)
     train_op = optimizer.minimize(loss, tf.train.get_or_create_global_step())
     hook = optimizer.hook()

@@ -3,9 +3,9 @@
 import asyncio
 import itertools
 
-from efficientnet_operator.kube.queue import FIRST_RETRY_S, WorkQueue
+from efficientnet_operator.kube.queue import FIRST_RETRY_S, NEW_AFTER, WorkQueue
 
-A, B = ("default", "a"), ("default", "b")
+A, B, C = ("default", "a"), ("default", "b"), ("default", "c")
 
 
 async def take(queue, timeout_s=1.0):
@@ -177,3 +177,40 @@ async def test_many_workers_never_hold_one_key_together():
     assert failures == []
     assert set(worked) == set(keys)
     assert await is_quiet(queue)
+
+
+async def begin(queue, *keys):
+    for key in keys:
+        queue.add(key)
+        assert await queue.get() == key
+        queue.done(key)
+
+
+async def test_jobs_that_have_begun_come_before_new_ones():
+    queue = WorkQueue(interval_s=0)
+    await begin(queue, A, B)
+    for key in (C, A, B):
+        queue.add(key)
+    assert len(queue) == 3
+    assert [await queue.get() for _ in range(3)] == [A, B, C]
+
+
+async def test_a_new_job_has_its_turn_however_busy_the_others_are():
+    queue = WorkQueue(interval_s=0)
+    await begin(queue, A)
+    queue.add(C)
+    turns = []
+    while not turns or turns[-1] != C:
+        queue.add(A)
+        turns.append(await queue.get())
+        queue.done(turns[-1])
+    assert turns == [A] * NEW_AFTER + [C]
+
+
+async def test_an_heir_of_a_forgotten_name_is_new():
+    queue = WorkQueue(interval_s=0)
+    await begin(queue, A, B)
+    queue.forget(A)
+    for key in (A, B):
+        queue.add(key)
+    assert [await queue.get() for _ in range(2)] == [B, A]

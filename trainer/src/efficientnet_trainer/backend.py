@@ -19,7 +19,7 @@ from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.environment import LOCAL_RANKS
 from efficientnet_trainer.errors import TrainerError
 from efficientnet_trainer.hooks import AgreedStopHook, Shared
-from efficientnet_trainer.packed_all_reduce import pack_gradients
+from efficientnet_trainer.packed_all_reduce import pack_collectives
 from efficientnet_trainer.saving import CheckpointHook, SaveListener
 from efficientnet_trainer.stop import StopFlag
 
@@ -102,9 +102,12 @@ class TensorFlowBackend:
         )
 
     def wrap_optimizer(self, optimizer: tf.train.Optimizer) -> tf.train.Optimizer:
-        """Return it as it is: the strategy sums the gradients, all at once."""
+        """Return it as it is: the strategy sums the gradients, all at once.
+
+        What is built from here on are the variables beside the network's.
+        """
         if self._rank.size > 1:
-            pack_gradients(tf.distribute.get_strategy(), self._rank.size)
+            pack_collectives(tf.distribute.get_strategy(), self._rank.size)
         return optimizer
 
     def build_spec(self, mode: str, **fields: Any) -> Any:

@@ -1,7 +1,9 @@
 """The work queue: job keys, each at most once, with a back-off for those that fail.
 
 As client-go's: a key that is added while it is processed is processed once
-more afterwards, never twice at the same time.
+more afterwards, never twice at the same time. Unlike there, jobs that have begun
+come before new ones: where hundreds arrive at once, each is brought to its end
+instead of all being in its midst.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ Key = tuple[str, str]
 
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 60.0
+NEW_AFTER = 16
+"""So many turns of jobs that have begun are taken for one of a new job, where both wait."""
 MOST_DOUBLINGS = 10
 """Beyond these the delay is the last one; a float's exponent ends, too."""
 
@@ -31,6 +35,9 @@ class WorkQueue:
     def __init__(self, interval_s: float = 0.1):
         self._interval_s = interval_s
         self._ready: deque[Key] = deque()
+        self._new: deque[Key] = deque()
+        self._begun: set[Key] = set()
+        self._since_new = 0
         self._waiting: dict[Key, float] = {}  # since when, by the loop's clock
         self._working: set[Key] = set()
         self._again: set[Key] = set()
@@ -41,7 +48,7 @@ class WorkQueue:
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return len(self._ready) + len(self._new)
 
     def close(self) -> None:
         """Hand out nothing until ``open``; keys are still taken in."""
@@ -82,10 +89,10 @@ class WorkQueue:
 
     async def get(self) -> Key:
         """Wait for a key and take it; ``done`` has to follow."""
-        while self._closed or not self._ready:
+        while self._closed or not len(self):
             self._wake.clear()
             await self._wake.wait()
-        key = self._ready.popleft()
+        key = self._take()
         since = self._waiting.pop(key)
         self._working.add(key)
         now = asyncio.get_running_loop().time()
@@ -121,9 +128,20 @@ class WorkQueue:
         """Drop what is remembered of a key whose job is gone."""
         self._failures.pop(key, None)
         self._earliest.pop(key, None)
+        self._begun.discard(key)
         timer = self._timers.pop(key, None)
         if timer:
             timer.cancel()
+
+    def _take(self) -> Key:
+        """Take the next key out of its line."""
+        if self._new and (not self._ready or self._since_new >= NEW_AFTER):
+            self._since_new = 0
+            key = self._new.popleft()
+            self._begun.add(key)
+            return key
+        self._since_new += 1
+        return self._ready.popleft()
 
     def _fire(self, key: Key) -> None:
         self._timers.pop(key, None)
@@ -134,9 +152,9 @@ class WorkQueue:
 
     def _push(self, key: Key) -> None:
         self._waiting[key] = asyncio.get_running_loop().time()
-        self._ready.append(key)
+        (self._ready if key in self._begun else self._new).append(key)
         self._show_depth()
         self._wake.set()
 
     def _show_depth(self) -> None:
-        QUEUE_DEPTH.set(0 if self._closed else len(self._ready))
+        QUEUE_DEPTH.set(0 if self._closed else len(self))

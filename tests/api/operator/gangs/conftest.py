@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from localcluster.control_plane import ControlPlane
 from operator_lab.api import Api
-from operator_lab.identity import grant_kueue, install, write_operator_kubeconfig
+from operator_lab.identity import grant, install, write_operator_kubeconfig
 from operator_lab.process import OperatorProcess
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
@@ -32,7 +32,7 @@ def install_crds(cluster: ControlPlane) -> None:
 
 def start_operator(cluster: ControlPlane, folder: Path) -> OperatorProcess:
     install(cluster)
-    grant_kueue(cluster)
+    grant(cluster, "kueue.enabled=true", "operator-role", "kueue-access")
     kubeconfig = write_operator_kubeconfig(cluster, folder / "kubeconfig")
     flags = ("--progress-interval=1", "--kueue")
     operator = OperatorProcess(kubeconfig, folder / "operator.log", *flags)

@@ -1,0 +1,1 @@
+"""The status page: jobs and their curves, read-only, from what the operator knows anyway."""

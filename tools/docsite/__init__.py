@@ -1,0 +1,1 @@
+"""Assemble the documentation site from the repository's own pages."""

@@ -1,0 +1,1 @@
+"""Build what a release consists of, so that two builds give the same bytes."""
