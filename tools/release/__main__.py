@@ -50,6 +50,7 @@ def commit_moment() -> int:
 def build_wheel(project: str, target: Path, moment: int) -> None:
     """Build one project's wheel."""
     command = ("uv", "build", "--quiet", "--wheel", "--out-dir", str(target), project)
+    command += ("--python", f"{project}/.venv/bin/python")
     run(*command, SOURCE_DATE_EPOCH=str(moment))
     (target / ".gitignore").unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
+from efficientnet_operator.sdk.state import UNSEEN
 from efficientnet_operator.ui.history import History
 from efficientnet_operator.ui.pages import render_job, render_jobs
 
@@ -83,12 +84,12 @@ def test_a_job_has_curves_failure_conditions_and_attempts():
         assert word in found.words
 
 
-@pytest.mark.parametrize("status", [{}, {"phase": "Pending"}], ids=["none", "a phase alone"])
-def test_a_job_that_nobody_has_looked_at_has_a_page(status):
+@pytest.mark.parametrize("status, word", [({}, UNSEEN), ({"phase": "Pending"}, "Pending")])
+def test_a_job_that_nobody_has_looked_at_has_a_page(status, word):
     document = {**job("new"), "status": status}
     found = Reader(render_job(document, History(), NOW))
     assert "svg" not in found.tags
-    assert "Pending" in found.words
+    assert word in found.words
 
 
 def test_nothing_of_a_job_becomes_markup():
