@@ -83,17 +83,27 @@ install_go() {
   fi
 }
 
+# With bytecode, once for each lock: where PYTHONDONTWRITEBYTECODE is set, every process that
+# imports TensorFlow would compile it anew, for longer than all the rest of the import takes.
+sync_project() { # name, what uv takes as --python
+  local project=$root/$1 stamp=$root/$1/.venv/compiled.lock
+  # uv's own progress is shown only where there is something to do.
+  if cmp -s "$project/uv.lock" "$stamp"; then
+    uv sync --quiet --locked --project "$project" --python "$2"
+  else
+    uv sync --quiet --locked --project "$project" --python "$2" --compile-bytecode &&
+      cp "$project/uv.lock" "$stamp"
+  fi || fail "the $1's environment could not be made; the lines above say why"
+}
+
 sync_python() {
   local python37
   python37=$("$root/tools/images/python37.sh" prefix)/bin/python3.7
-  # uv's own progress is shown only where there is something to do.
-  uv sync --quiet --locked --project "$root/operator" --python '>=3.11' ||
-    fail "the operator's environment could not be made; the lines above say why"
+  sync_project operator '>=3.11'
   if [ ! -x "$root/trainer/.venv/bin/efficientnet-trainer" ]; then
     say "installing TensorFlow 1.15.5 for Python 3.7 (about 1 min)"
   fi
-  uv sync --quiet --locked --project "$root/trainer" --python "$python37" ||
-    fail "the trainer's environment could not be made; the lines above say why"
+  sync_project trainer "$python37"
 }
 
 MAKECMDGOALS_HINT=${MAKECMDGOALS:-demo}
