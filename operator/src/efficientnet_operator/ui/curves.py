@@ -12,6 +12,8 @@ LEFT = 64
 """Pixels for the labels of the values."""
 BOTTOM = 24
 TOP = RIGHT = 12
+TINY = 1e-300
+"""Below it floats lose digits, and so do the powers of ten that ticks are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,9 @@ def find_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     [0.0, 100.0, 200.0, 300.0, 400.0]
     """
     size = max(abs(low), abs(high))
-    if high - low <= size * 1e-6:
+    if high - low <= max(size * 1e-6, TINY):
         # A constant but for rounding: there is nothing round in between.
-        margin = size / 10 or 1.0
+        margin = size / 10 if size > TINY else 1.0
         low, high = low - margin, high + margin
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
