@@ -37,7 +37,7 @@ demo: setup ## train digits with 4 ranks on a local cluster of 2 nodes, end to e
 demo-plot: setup-python ## draw the demo's loss, accuracy, rate and speed as PNG
 	@trainer/.venv/bin/efficientnet-trainer plot $$(dirname $$($(CLUSTER) kubeconfig --name $(NAME)))/volumes/output
 
-test: setup lint type verify coverage test-trainer test-deploy test-api test-e2e ## all tests
+test: setup lint type verify docs coverage test-trainer test-deploy test-api test-e2e ## all tests
 
 test-unit: setup-python ## the pure core and the tools
 	$(PYTEST) tests/unit -q -n 2

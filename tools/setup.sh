@@ -86,14 +86,12 @@ install_go() {
 # With bytecode, once for each lock: where PYTHONDONTWRITEBYTECODE is set, every process that
 # imports TensorFlow would compile it anew, for longer than all the rest of the import takes.
 sync_project() { # name, what uv takes as --python
-  local project=$root/$1 stamp=$root/$1/.venv/compiled.lock
+  local project=$root/$1 stamp=$root/$1/.venv/compiled.lock compile=()
+  cmp -s "$project/uv.lock" "$stamp" || compile=(--compile-bytecode)
   # uv's own progress is shown only where there is something to do.
-  if cmp -s "$project/uv.lock" "$stamp"; then
-    uv sync --quiet --locked --project "$project" --python "$2"
-  else
-    uv sync --quiet --locked --project "$project" --python "$2" --compile-bytecode &&
-      cp "$project/uv.lock" "$stamp"
-  fi || fail "the $1's environment could not be made; the lines above say why"
+  uv sync --quiet --locked --project "$project" --python "$2" "${compile[@]}" ||
+    fail "the $1's environment could not be made; the lines above say why"
+  cp "$project/uv.lock" "$stamp"
 }
 
 sync_python() {

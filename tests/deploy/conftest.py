@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from localcluster.binaries import find_binaries
 from localcluster.control_plane import ControlPlane
 from localcluster.errors import ClusterError
 
@@ -31,8 +32,7 @@ Objects = dict[tuple[str, str], dict[str, Any]]
 
 
 def find_binary(name: str) -> str:
-    command = [ROOT / "tools/binaries.sh", "path", name]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return str(find_binaries(name)[name])
 
 
 @dataclass

@@ -1,17 +1,12 @@
 """The operator's release on real kubelets, as helm and Kubernetes see it."""
 
-import subprocess
-from pathlib import Path
-
 from demo.helm import Helm
 from demo.stage import NAMESPACE, RELEASE
-
-BINARIES = Path(__file__).parents[2] / "tools/binaries.sh"
+from localcluster.binaries import find_binaries
 
 
 def test_helm_finds_the_operator_ready(equipped):
-    found = subprocess.run([BINARIES, "path", "helm"], check=True, capture_output=True, text=True)
-    helm = Helm(Path(found.stdout.strip()), equipped.kubeconfig, NAMESPACE)
+    helm = Helm(find_binaries("helm")["helm"], equipped.kubeconfig, NAMESPACE)
     done = helm("test", RELEASE, "--logs", "--timeout", "60s")
     assert done.returncode == 0, done.stdout + done.stderr
     pod = equipped.kubectl.get("pod", f"{RELEASE}-test", "-n", NAMESPACE)

@@ -32,6 +32,9 @@ WRONG = {
     "both": (["explain", "job/b0", "-f", "x.yaml"], "not allowed with argument"),
     "a form that there is not": (["explain", "job/b0", "-o", "xml"], "invalid choice: 'xml'"),
     "fewer than no series": (["run", "--job-series=-1"], "'-1' is not a whole number from 0 on"),
+    "no port": (["run", "--ui-port=99999"], "'99999' is not a port, 0 to 65535"),
+    "a port in words": (["run", "--port=http"], "'http' is not a port, 0 to 65535"),
+    "nobody's page": (["run", "--ui=public"], "invalid choice: 'public'"),
     "another log": (["run", "--log-format=xml"], "invalid choice: 'xml'"),
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from ascend_sim.fleet import Fleet
+from localcluster.binaries import find_binaries
 from localcluster.cluster import Cluster
 
 from demo import story
@@ -71,7 +72,7 @@ def install_operator(cluster: Cluster, archives: list[str]) -> None:
     command += ["--create-namespace", "--wait", "--timeout", "90s"]
     for key, value in values.items():
         command += ["--set-string" if key.startswith("pod") else "--set", f"{key}={value}"]
-    helm = Helm(_find_helm(), cluster.kubeconfig, NAMESPACE)
+    helm = Helm(find_binaries("helm")["helm"], cluster.kubeconfig, NAMESPACE)
     removed = helm.remove_unfinished(RELEASE)
     if removed and removed.returncode:
         raise DemoError(
@@ -82,13 +83,6 @@ def install_operator(cluster: Cluster, archives: list[str]) -> None:
     if done.returncode:
         pods = cluster.kubectl("get", "pods", "-n", NAMESPACE, "-o", "wide")
         raise DemoError(f"helm could not install the operator: {done.stderr.strip()}\n{pods}")
-
-
-def _find_helm() -> Path:
-    found = subprocess.run(
-        [ROOT / "tools/binaries.sh", "path", "helm"], stdout=subprocess.PIPE, text=True, check=True
-    )
-    return Path(found.stdout.strip())
 
 
 def prepare_data(cluster: Cluster) -> None:

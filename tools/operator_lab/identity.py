@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import yaml
+from localcluster.binaries import find_binaries
 from localcluster.control_plane import ControlPlane
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,10 +34,12 @@ def grant(cluster: ControlPlane, value: str, *templates: str) -> None:
         value: as helm's ``--set`` takes it.
         templates: names of those that differ by it, without ``.yaml``.
     """
-    helm = subprocess.run(
-        [ROOT / "tools/binaries.sh", "path", "helm"], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    command = [helm, "template", NAME, ROOT / "charts/efficientnet-operator"]
+    command = [
+        find_binaries("helm")["helm"],
+        "template",
+        NAME,
+        ROOT / "charts/efficientnet-operator",
+    ]
     command += ["--namespace", NAMESPACE, "--set", value]
     for template in templates:
         command += ["--show-only", f"templates/{template}.yaml"]

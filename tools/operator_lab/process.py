@@ -45,7 +45,7 @@ class OperatorProcess:
         """Start it and wait until its caches are filled; does nothing where it runs."""
         if self._process is not None and not self.ended:
             return
-        self._port = _free_port()
+        self._port = free_port()
         # A test run that is killed hard takes it along.
         command = ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "efficientnet_operator"]
         command += ["run", f"--kubeconfig={self._kubeconfig}", f"--port={self._port}"]
@@ -89,7 +89,8 @@ class OperatorProcess:
             return process.wait(timeout=30)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from localcluster.binaries import find_binaries
+
 from release.archives import list_sums, repack, settle_bill
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,8 +67,7 @@ def write_bill(project: str, target: Path, moment: int) -> None:
 
 def package_chart(target: Path, folder: Path, moment: int) -> None:
     """Package the chart as helm does, and settle its archive."""
-    helm = run(str(ROOT / "tools/binaries.sh"), "path", "helm").strip()
-    run(helm, "package", str(CHART), "--destination", str(folder))
+    run(str(find_binaries("helm")["helm"]), "package", str(CHART), "--destination", str(folder))
     (archive,) = folder.glob("*.tgz")
     (target / archive.name).write_bytes(repack(archive.read_bytes(), moment))
 

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 from efficientnet_operator.api.names import PLURAL, SHORT_NAMES, SINGULAR
-from efficientnet_operator.settings import Settings
+from efficientnet_operator.logs import LogFormat
+from efficientnet_operator.settings import Settings, UiAccess
 
 JOB_WORDS = {"job", SINGULAR, PLURAL, *SHORT_NAMES}
 
@@ -64,7 +66,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="hold jobs with the label kueue.x-k8s.io/queue-name until Kueue admits them",
     )
     run.add_argument(
-        "--port", type=int, default=defaults.port, help="of /healthz, /readyz and /metrics"
+        "--port", type=_read_port, default=defaults.port, help="of /healthz, /readyz and /metrics"
     )
     run.add_argument(
         "--progress-interval",
@@ -87,15 +89,15 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     run.add_argument(
         "--ui",
-        choices=["off", "port-forward", "token"],
+        choices=get_args(UiAccess),
         default=defaults.ui,
         help="serve the status page /ui: on the pod's loopback for kubectl port-forward, or on "
         "all addresses for tokens of those who may read the jobs (default %(default)s)",
     )
-    run.add_argument("--ui-port", type=int, default=defaults.ui_port, help="of /ui")
+    run.add_argument("--ui-port", type=_read_port, default=defaults.ui_port, help="of /ui")
     run.add_argument(
         "--log-format",
-        choices=["auto", "text", "json"],
+        choices=get_args(LogFormat),
         default=defaults.log_format,
         help="auto (the default) is text on a terminal and json elsewhere",
     )
@@ -216,6 +218,12 @@ def _read_lease(text: str) -> tuple[str, str]:
 def _read_count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def _read_port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
     return int(text)
 
 

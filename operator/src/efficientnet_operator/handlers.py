@@ -16,14 +16,12 @@ import kopf
 from aiohttp.web import AppRunner
 
 from efficientnet_operator.api.names import GROUP, PLURAL, VERSION
+from efficientnet_operator.core.job_history import History
 from efficientnet_operator.kube.client import KubeClient
 from efficientnet_operator.kube.controller import Controller, SelectorError
 from efficientnet_operator.kube.health import serve_health
 from efficientnet_operator.logs import configure_logging
 from efficientnet_operator.settings import Settings
-from efficientnet_operator.ui.gate import Gate
-from efficientnet_operator.ui.history import History
-from efficientnet_operator.ui.server import serve_pages
 
 
 class Pauses:
@@ -67,7 +65,7 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
             settings.watching.label_selectors[GROUP, PLURAL] = operator_settings.selector
         settings.networking.error_backoffs = Pauses()
         client = await KubeClient.connect(operator_settings.kubeconfig)
-        history = History()
+        history = History() if operator_settings.ui != "off" else None
         controller = Controller(client, operator_settings, history)
         controller.start()
         running["controller"] = controller
@@ -103,15 +101,27 @@ def build_registry(settings: Settings) -> kopf.OperatorRegistry:
 
 
 async def serve(
-    settings: Settings, client: KubeClient, controller: Controller, history: History
+    settings: Settings, client: KubeClient, controller: Controller, history: History | None
 ) -> list[AppRunner]:
-    """Start what one operator serves; ``cleanup()`` of each stops it."""
-    servers = [
-        await serve_health(
-            settings.port, controller.find_stall, controller.find_lack, controller.fill_gauges
-        )
-    ]
-    if settings.ui != "off":
-        gate = Gate(client) if settings.ui == "token" else None
-        servers.append(await serve_pages(settings.ui_port, controller.jobs, history, gate))
+    """Start what one operator serves; ``cleanup()`` of each stops it.
+
+    Raises:
+        kopf.PermanentError: somebody else listens on one of the ports.
+    """
+    try:
+        servers = [
+            await serve_health(
+                settings.port, controller.find_stall, controller.find_lack, controller.fill_gauges
+            )
+        ]
+        if history:
+            # Here, not above: an operator without a page need not load what makes HTML.
+            from efficientnet_operator.ui.gate import Gate
+            from efficientnet_operator.ui.server import serve_pages
+
+            gate = Gate(client) if settings.ui == "token" else None
+            servers.append(await serve_pages(settings.ui_port, controller.jobs, history, gate))
+    except OSError as error:
+        words = f"{error.strerror}; choose others by --port and --ui-port"
+        raise kopf.PermanentError(words) from error
     return servers

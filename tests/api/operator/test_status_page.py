@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from operator_lab.identity import grant, write_operator_kubeconfig
-from operator_lab.process import OperatorProcess
+from operator_lab.process import OperatorProcess, free_port
 from operator_lab.trainer import serving_progress, take_address
 from operator_lab.waiting import wait_until
 
@@ -23,9 +23,7 @@ def page(lab, simulated_cluster, tmp_path):
     """The operator with a page for tokens, in the place of the shared one; returns its URL."""
     grant(simulated_cluster, "ui.access=token", "ui-access")
     lab.operator.kill()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     kubeconfig = write_operator_kubeconfig(simulated_cluster, tmp_path / "kubeconfig")
     flags = ("--ui=token", f"--ui-port={port}", "--progress-interval=0.2")
     operator = OperatorProcess(kubeconfig, tmp_path / "operator.log", *flags)
@@ -137,3 +135,16 @@ def test_only_those_who_may_read_the_jobs_see_them(lab, page, token):
     assert fetch(f"{page}/default", token)[0] == 403
     wait_until("it lists its own", lambda: fetch(own, token)[0] == 200)
     assert fetch(f"{own}/none", token)[0] == 404
+
+
+def test_a_port_that_is_taken_ends_the_operator_with_a_word(lab, simulated_cluster, tmp_path):
+    kubeconfig = write_operator_kubeconfig(simulated_cluster, tmp_path / "kubeconfig")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        flags = ("--ui=port-forward", f"--ui-port={port}")
+        operator = OperatorProcess(kubeconfig, tmp_path / "log", *flags)
+        try:
+            with pytest.raises(AssertionError, match=f"cannot listen on port {port} of 127.0.0.1"):
+                operator.start()
+        finally:
+            operator.kill()

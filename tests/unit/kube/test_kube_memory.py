@@ -3,6 +3,7 @@
 import pytest
 from efficientnet_operator.api.parsing import parse_job
 from efficientnet_operator.core.identity import JobRef
+from efficientnet_operator.core.job_history import History
 from efficientnet_operator.kube.client import ApiError
 from efficientnet_operator.kube.missed import find_missed
 from efficientnet_operator.kube.observe import Memory
@@ -151,3 +152,15 @@ async def test_a_list_of_jobs_brings_what_was_never_heard_of_and_undoes_nothing(
     memory.replace_jobs("", [a_named_job("a", 3), a_named_job("new", 4)], "5")
     versions = {name: job["metadata"]["resourceVersion"] for (_, name), job in memory.jobs.items()}
     assert versions == {"a": "7", "new": "4"}
+
+
+def test_the_history_hears_of_each_newer_version_until_the_job_is_gone():
+    history = History()
+    memory = Memory.create(WorkQueue(), history=history)
+    for version, step in ((2, 10), (1, 5), (3, 20)):
+        document = a_named_job("b0", version)
+        document["status"] = {"progress": {"step": step}}
+        memory.put_job(document)
+    assert [point.step for point in history.points(("default", "b0"))] == [10, 20]
+    memory.forget_job(("default", "b0"))
+    assert history.points(("default", "b0")) == []

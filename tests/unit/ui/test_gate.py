@@ -4,9 +4,9 @@ import base64
 
 import aiohttp
 import pytest
+from efficientnet_operator.core.job_history import History
 from efficientnet_operator.kube.client import ApiError
 from efficientnet_operator.ui.gate import ACCESS_REVIEWS, TOKEN_REVIEWS, Gate, read_token
-from efficientnet_operator.ui.history import History
 from efficientnet_operator.ui.server import serve_pages
 
 

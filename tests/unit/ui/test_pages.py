@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
+from efficientnet_operator.core.job_history import History
 from efficientnet_operator.sdk.state import UNSEEN
-from efficientnet_operator.ui.history import History
 from efficientnet_operator.ui.pages import render_job, render_jobs
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -77,7 +77,9 @@ def test_a_job_has_curves_failure_conditions_and_attempts():
     )
     history = History()
     for step, loss in ((10, 2.0), (20, 1.25)):
-        history.note({**document, "status": {"progress": {"step": step, "loss": loss}}})
+        history.note(
+            ("team", "b0"), {**document, "status": {"progress": {"step": step, "loss": loss}}}
+        )
     found = Reader(render_job(document, history, NOW))
     assert found.tags.count("polyline") == 1
     for word in ("20/40", "OOMKilled", "137", "AllRanksReady", "8 of 8", "loss: 1.25"):

@@ -24,6 +24,9 @@ NUDGE_ANNOTATION = f"{GROUP}/nudge"
 EXCLUDED_HOSTS_ANNOTATION = f"{GROUP}/excluded-hosts"
 """On the rank table's ConfigMap: JSON of host group to nodes that could not hold all of it."""
 
+Key = tuple[str, str]
+"""Namespace and name of a job."""
+
 TRAINER_CONTAINER = "trainer"
 HTTP_PORT = 8080
 FIRST_RANK_PORT = 2222

@@ -16,10 +16,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
 
-from efficientnet_operator.core.identity import JOB_NAME_LABEL
+from efficientnet_operator.core.identity import JOB_NAME_LABEL, Key
 from efficientnet_operator.kube.client import ApiError, KubeClient
 from efficientnet_operator.kube.metrics import WATCH_EVENTS, WATCH_RESTARTS
-from efficientnet_operator.kube.queue import Key
 
 log = logging.getLogger(__name__)
 

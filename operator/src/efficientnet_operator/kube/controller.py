@@ -14,12 +14,13 @@ import uuid
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 from pydantic import ValidationError
 
-from efficientnet_operator.core.identity import JobRef
+from efficientnet_operator.core.identity import JobRef, Key
+from efficientnet_operator.core.job_history import History
 from efficientnet_operator.core.reconcile import reconcile
 from efficientnet_operator.core.resources import JOB
 from efficientnet_operator.kube import metrics
@@ -31,7 +32,7 @@ from efficientnet_operator.kube.health import describe_stall
 from efficientnet_operator.kube.lease import Elector
 from efficientnet_operator.kube.observe import Memory
 from efficientnet_operator.kube.progress_watch import ProgressWatch
-from efficientnet_operator.kube.queue import Key, WorkQueue
+from efficientnet_operator.kube.queue import WorkQueue
 from efficientnet_operator.logs import about
 from efficientnet_operator.settings import Settings
 
@@ -51,26 +52,15 @@ class SelectorError(ValueError):
     """The API server cannot read the selector of the jobs."""
 
 
-class Audience(Protocol):
-    """Who wants to hear of the jobs beside those that work on them."""
-
-    def note(self, document: dict[str, Any]) -> None:
-        """Hear of a job, as it is stored now."""
-
-    def forget(self, key: Key) -> None:
-        """Hear that a job is gone."""
-
-
 class Controller:
     """One operator; ``start`` it in the event loop that kopf runs in."""
 
-    def __init__(self, client: KubeClient, settings: Settings, audience: Audience | None = None):
+    def __init__(self, client: KubeClient, settings: Settings, history: History | None = None):
         self._client = client
-        self._audience = audience
         self._settings = settings
         self._queue = WorkQueue()
         self._queue.close()  # until we lead
-        self._memory = Memory.create(self._queue, kueue=self._settings.kueue)
+        self._memory = Memory.create(self._queue, kueue=settings.kueue, history=history)
         self._executor = Executor(client, self._memory)
         self._progress = ProgressWatch(self._memory, self._queue, settings.progress_interval_s)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -175,8 +165,6 @@ class Controller:
                 self._forget(key)
             return
         self._queue.add(self._memory.put_job(document))
-        if self._audience:
-            self._audience.note(document)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
@@ -194,8 +182,6 @@ class Controller:
         self._memory.forget_job(key)
         self._queue.forget(key)
         self._progress.forget(key)
-        if self._audience:
-            self._audience.forget(key)
 
     async def _lead(self) -> None:
         """Let the workers work while the Lease is ours; without one, always."""

@@ -8,6 +8,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from efficientnet_operator.kube.client import WATCH_S
+from efficientnet_operator.kube.serving import listen
 
 LOOP_LIMIT_S = 60.0
 """So long no healthy event loop stands still."""
@@ -40,18 +41,14 @@ async def serve_health(
         fill_gauges()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app = web.Application()
-    app.add_routes(
+    return await listen(
         [
             web.get("/healthz", healthz),
             web.get("/readyz", readyz),
             web.get("/metrics", metrics),
-        ]
+        ],
+        port,
     )
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, port=port).start()
-    return runner
 
 
 def describe_stall(loop_still_s: float, silent_s: Mapping[str, float | None]) -> str:

@@ -19,6 +19,8 @@ from efficientnet_operator.api.spec import EfficientNetJob
 from efficientnet_operator.core.allocations import DEVICE_ANNOTATIONS
 from efficientnet_operator.core.config_maps import ConfigMapView, parse_config_map
 from efficientnet_operator.core.gang.group_view import GroupView, group_parser
+from efficientnet_operator.core.identity import Key
+from efficientnet_operator.core.job_history import History
 from efficientnet_operator.core.kueue.workload_view import (
     Flavor,
     Queueing,
@@ -41,7 +43,7 @@ from efficientnet_operator.kube.cache import ChildCache
 from efficientnet_operator.kube.client import KubeClient
 from efficientnet_operator.kube.missed import find_pods
 from efficientnet_operator.kube.node_cache import NodeCache
-from efficientnet_operator.kube.queue import Key, WorkQueue
+from efficientnet_operator.kube.queue import WorkQueue
 from efficientnet_operator.kube.surroundings import Surroundings
 
 REFUSAL_S = 10.0
@@ -60,6 +62,7 @@ class Memory:
         refusals: of each job, child name to refusal and when it was met (monotonic seconds).
         progress: rank 0's newest report by job, with the attempt that it speaks of.
         surveys: the reports of all ranks by job, with the attempt that they speak of.
+        history: how the figures of the jobs went; None where nobody looks at them.
     """
 
     pods: ChildCache[PodView]
@@ -73,6 +76,7 @@ class Memory:
     refusals: dict[Key, dict[str, tuple[Refusal, float]]] = field(default_factory=dict)
     progress: dict[Key, tuple[int, RankReport]] = field(default_factory=dict)
     surveys: dict[Key, tuple[int, tuple[RankReport, ...]]] = field(default_factory=dict)
+    history: History | None = None
     caches: dict[Resource, ChildCache[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,7 +88,9 @@ class Memory:
         }
 
     @classmethod
-    def create(cls, queue: WorkQueue, *, kueue: bool = False) -> Memory:
+    def create(
+        cls, queue: WorkQueue, *, kueue: bool = False, history: History | None = None
+    ) -> Memory:
         """Return an empty memory whose caches enqueue into ``queue``, Kueue's too if wanted."""
         pods = ChildCache("pods", parse_pod, queue.add)
         versions = WORKLOADS if kueue else ()
@@ -100,6 +106,7 @@ class Memory:
                 f: NodeCache(f.full_name, parse_named_flavor, _tell_nobody)
                 for f in map(flavor_of, versions)
             },
+            history=history,
         )
 
     @property
@@ -121,6 +128,8 @@ class Memory:
         known = self.jobs.get(key)
         if known is None or not _is_stale(metadata, known["metadata"]):
             self.jobs[key] = document
+            if self.history:
+                self.history.note(key, document)
         return key
 
     def replace_jobs(
@@ -147,6 +156,8 @@ class Memory:
         """Drop everything about a job that is gone."""
         for store in (self.jobs, self.stored, self.refusals, self.progress, self.surveys):
             store.pop(key, None)
+        if self.history:
+            self.history.forget(key)
 
     def refuse(self, key: Key, name: str, refusal: Refusal) -> None:
         """Remember that a child could not be created."""

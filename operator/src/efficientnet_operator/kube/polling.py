@@ -17,9 +17,8 @@ from typing import Any
 import aiohttp
 
 from efficientnet_operator.core.config_maps import ConfigMapView
-from efficientnet_operator.core.identity import HTTP_PORT
+from efficientnet_operator.core.identity import HTTP_PORT, Key
 from efficientnet_operator.core.progress import RankReport, parse_progress
-from efficientnet_operator.kube.queue import Key
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from collections.abc import Coroutine
 from typing import Any
 
 from efficientnet_operator.core.config_maps import ConfigMapView
-from efficientnet_operator.core.identity import JobRef, config_map_name
+from efficientnet_operator.core.identity import JobRef, Key, config_map_name
 from efficientnet_operator.core.view import View
 from efficientnet_operator.kube.observe import Memory
 from efficientnet_operator.kube.polling import ProgressPoller
-from efficientnet_operator.kube.queue import Key, WorkQueue
+from efficientnet_operator.kube.queue import WorkQueue
 
 
 class ProgressWatch:

@@ -11,10 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from efficientnet_operator.core.identity import Key
 from efficientnet_operator.kube.metrics import QUEUE_DEPTH, QUEUE_SECONDS
-
-Key = tuple[str, str]
-"""Namespace and name of a job."""
 
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 60.0
@@ -36,14 +34,13 @@ class WorkQueue:
         self._interval_s = interval_s
         self._ready: deque[Key] = deque()
         self._new: deque[Key] = deque()
-        self._begun: set[Key] = set()
         self._since_new = 0
         self._waiting: dict[Key, float] = {}  # since when, by the loop's clock
         self._working: set[Key] = set()
         self._again: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
-        self._earliest: dict[Key, float] = {}
+        self._earliest: dict[Key, float] = {}  # of every key that was ever handed out
         self._wake = asyncio.Event()
         self._closed = False
 
@@ -128,7 +125,6 @@ class WorkQueue:
         """Drop what is remembered of a key whose job is gone."""
         self._failures.pop(key, None)
         self._earliest.pop(key, None)
-        self._begun.discard(key)
         timer = self._timers.pop(key, None)
         if timer:
             timer.cancel()
@@ -137,9 +133,7 @@ class WorkQueue:
         """Take the next key out of its line."""
         if self._new and (not self._ready or self._since_new >= NEW_AFTER):
             self._since_new = 0
-            key = self._new.popleft()
-            self._begun.add(key)
-            return key
+            return self._new.popleft()
         self._since_new += 1
         return self._ready.popleft()
 
@@ -152,7 +146,7 @@ class WorkQueue:
 
     def _push(self, key: Key) -> None:
         self._waiting[key] = asyncio.get_running_loop().time()
-        (self._ready if key in self._begun else self._new).append(key)
+        (self._ready if key in self._earliest else self._new).append(key)
         self._show_depth()
         self._wake.set()
 

@@ -16,13 +16,13 @@ from efficientnet_operator.core.chip_health import (
     ChipReport,
     parse_chip_report,
 )
+from efficientnet_operator.core.identity import Key
 from efficientnet_operator.core.nodes import NodeLoss
 from efficientnet_operator.core.pod_view import PodView
 from efficientnet_operator.core.resources import CONFIG_MAP, NODE
 from efficientnet_operator.kube.cache import ChildCache
 from efficientnet_operator.kube.client import KubeClient
 from efficientnet_operator.kube.node_cache import NodeCache, ReadyCache
-from efficientnet_operator.kube.queue import Key
 
 COLLECT_S = 0.1
 """How long changes of nodes are collected before their jobs are looked for."""

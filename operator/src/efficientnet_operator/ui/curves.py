@@ -83,6 +83,5 @@ def find_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
     apart = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
-    count = math.ceil(high / apart - 1e-9) - math.floor(low / apart + 1e-9)
-    start = math.floor(low / apart + 1e-9)
-    return [(start + n) * apart for n in range(count + 1)]
+    first, last = math.floor(low / apart + 1e-9), math.ceil(high / apart - 1e-9)
+    return [n * apart for n in range(first, last + 1)]

@@ -82,9 +82,10 @@ class Gate:
         user = status.get("user") or {}
         if not status.get("authenticated") or not user.get("username"):
             return 401, "the API server does not know this token; it may have expired"
-        answer = await self._client.create(ACCESS_REVIEWS, describe_access(user, namespace, name))
+        asked = describe_access(user, namespace, name)
+        answer = await self._client.create(ACCESS_REVIEWS, asked)
         if not (answer.get("status") or {}).get("allowed"):
             where = f"namespace {namespace}" if namespace else "all namespaces"
-            verb = "get" if name else "list"
+            verb = asked["spec"]["resourceAttributes"]["verb"]
             return 403, f"{user['username']} may not {verb} {PLURAL} in {where}"
         return None

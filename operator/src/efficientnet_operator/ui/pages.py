@@ -11,17 +11,16 @@ from typing import Any
 
 import jinja2
 
+from efficientnet_operator.core.job_history import History
 from efficientnet_operator.sdk.columns import COLUMNS, job_row
 from efficientnet_operator.sdk.state import JobState
 from efficientnet_operator.ui.curves import HEIGHT, LEFT, WIDTH, draw
-from efficientnet_operator.ui.history import History
 
 TITLES = {
     "loss": "loss",
     "imagesPerSecond": "images per second",
     "top1": "top-1 accuracy",
 }
-CURRENT = ("Pending", "Allocating", "Starting", "Running", "Restarting", "Suspended")
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("efficientnet_operator.ui"),

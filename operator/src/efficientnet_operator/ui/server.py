@@ -9,9 +9,11 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from efficientnet_operator.core.identity import Key
+from efficientnet_operator.core.job_history import History
 from efficientnet_operator.kube.client import ApiError
+from efficientnet_operator.kube.serving import listen
 from efficientnet_operator.ui.gate import Gate
-from efficientnet_operator.ui.history import History, Key
 from efficientnet_operator.ui.pages import render_job, render_jobs
 
 log = logging.getLogger(__name__)
@@ -41,19 +43,13 @@ async def serve_pages(
         gate: who may look. None: everybody who reaches the pod's loopback, as port-forward does.
     """
     pages = _Pages(jobs, history, gate)
-    app = web.Application()
-    app.add_routes(
-        [
-            web.get("/ui", pages.list_jobs),
-            web.get("/ui/", pages.list_jobs),
-            web.get("/ui/{namespace}", pages.list_jobs),
-            web.get("/ui/{namespace}/{name}", pages.show_job),
-        ]
-    )
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, host=LOOPBACK if gate is None else None, port=port).start()
-    return runner
+    routes = [
+        web.get("/ui", pages.list_jobs),
+        web.get("/ui/", pages.list_jobs),
+        web.get("/ui/{namespace}", pages.list_jobs),
+        web.get("/ui/{namespace}/{name}", pages.show_job),
+    ]
+    return await listen(routes, port, LOOPBACK if gate is None else None)
 
 
 class _Pages:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from efficientnet_operator.core.identity import Key
+
 MAX_POINTS = 500
 FIGURES = ("loss", "imagesPerSecond", "top1")
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,12 @@ class History:
     def __init__(self) -> None:
         self._series: dict[Key, _Series] = {}
 
-    def note(self, document: Mapping[str, Any]) -> None:
+    def note(self, key: Key, document: Mapping[str, Any]) -> None:
         """Take in a job as it is stored; one without progress changes nothing."""
-        metadata = document["metadata"]
-        key = (metadata["namespace"], metadata["name"])
+        uid = document["metadata"]["uid"]
         series = self._series.get(key)
-        if series is None or series.uid != metadata["uid"]:
-            series = self._series[key] = _Series(metadata["uid"])
+        if series is None or series.uid != uid:
+            series = self._series[key] = _Series(uid)
         progress = (document.get("status") or {}).get("progress") or {}
         step = progress.get("step")
         if not isinstance(step, int):
