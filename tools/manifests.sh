@@ -33,7 +33,6 @@ render() {
 render rbac/service-account.yaml service-account
 render rbac/operator-role.yaml operator-role
 render rbac/node-access.yaml node-access
-render rbac/chip-health.yaml chip-health
 render rbac/lease.yaml lease
 render rbac/user-roles.yaml user-roles
 render operator/deployment.yaml deployment

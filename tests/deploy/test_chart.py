@@ -20,7 +20,7 @@ RUNNING = {("Deployment", FULL), ("Service", FULL)}
 BUDGET = {("PodDisruptionBudget", FULL)}
 HELM_TEST = {("Pod", f"{FULL}-test")}
 LEASE = {(kind, f"enj-system/{FULL}-lease") for kind in ("Role", "RoleBinding")}
-ALL = {CRD} | LEASE | NODES | CHIPS | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING | BUDGET | HELM_TEST
+ALL = {CRD} | LEASE | NODES | PEOPLE | EVERYWHERE | ACCOUNT | RUNNING | BUDGET | HELM_TEST
 POLICIES = {("NetworkPolicy", f"{ns}/{FULL}-trainers") for ns in "ab"}
 POLICIES |= {("NetworkPolicy", f"enj-system/{FULL}")}
 IN_TWO = {(kind, f"{ns}/{FULL}") for kind in ("Role", "RoleBinding") for ns in ("a", "b")}
@@ -32,7 +32,6 @@ RENDERED = {
     "by default everything": ((), ALL),
     "without the CRD": (("--set", "crd.enabled=false"), ALL - {CRD}),
     "without node access": (("--set", "nodeAccess.enabled=false"), ALL - NODES),
-    "without chip health": (("--set", "chipHealth.enabled=false"), ALL - CHIPS),
     "without roles for people": (("--set", "userRoles.enabled=false"), ALL - PEOPLE),
     "with Kueue": (("--set", "kueue.enabled=true"), ALL | FLAVORS),
     "with the status page for tokens": (("--set", "ui.access=token"), ALL | REVIEWS),
@@ -45,7 +44,15 @@ RENDERED = {
     ),
     "two namespaces get a Role each": (
         ("--set", "watchNamespaces={a,b}"),
+        (ALL - EVERYWHERE) | IN_TWO | CHIPS,
+    ),
+    "two namespaces, without chip health": (
+        ("--set", "watchNamespaces={a,b},chipHealth.enabled=false"),
         (ALL - EVERYWHERE) | IN_TWO,
+    ),
+    "one namespace is that of the chips' reports": (
+        ("--set", "watchNamespaces={kube-system}"),
+        (ALL - EVERYWHERE) | {(kind, f"kube-system/{FULL}") for kind in ("Role", "RoleBinding")},
     ),
 }
 

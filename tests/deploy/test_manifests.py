@@ -56,7 +56,7 @@ def test_kustomize_builds_what_the_chart_installs(api, helm):
 
 
 def test_every_manifest_has_the_form_that_the_server_publishes(api, kubeconform):
-    assert kubeconform(kustomize(api)) == ["Valid"] * 16
+    assert kubeconform(kustomize(api)) == ["Valid"] * 14
     assert kubeconform(kustomize(api, DEPLOY / "monitoring")) == ["Valid"] * 6
 
 

@@ -98,26 +98,19 @@ OF_JOBS = WANTED - NODES - OWN
 EVERYWHERE = {f"ClusterRole/{FULL}": OF_JOBS} | BESIDE
 GRANTED = {
     "all namespaces, and Kueue": (
-        ("--set", "kueue.enabled=true,nodeAccess.enabled=false,chipHealth.enabled=false"),
+        ("--set", "kueue.enabled=true,nodeAccess.enabled=false"),
         {f"ClusterRole/{FULL}": OF_JOBS | KUEUE, f"ClusterRole/{FULL}-flavors": FLAVORS} | BESIDE,
     ),
-    "all namespaces": ((), EVERYWHERE | IN_KUBE_SYSTEM | {f"ClusterRole/{FULL}-nodes": NODES}),
+    "all namespaces": ((), EVERYWHERE | {f"ClusterRole/{FULL}-nodes": NODES}),
     "all namespaces, and the status page for tokens": (
-        ("--set", "ui.access=token,nodeAccess.enabled=false,chipHealth.enabled=false"),
+        ("--set", "ui.access=token,nodeAccess.enabled=false"),
         EVERYWHERE | {f"ClusterRole/{FULL}-reviews": REVIEWS},
     ),
     "all namespaces, and the status page for port-forward": (
-        ("--set", "ui.access=port-forward,nodeAccess.enabled=false,chipHealth.enabled=false"),
+        ("--set", "ui.access=port-forward,nodeAccess.enabled=false"),
         EVERYWHERE,
     ),
-    "all namespaces, but no nodes": (
-        ("--set", "nodeAccess.enabled=false"),
-        EVERYWHERE | IN_KUBE_SYSTEM,
-    ),
-    "all namespaces, but neither nodes nor chips": (
-        ("--set", "nodeAccess.enabled=false,chipHealth.enabled=false"),
-        EVERYWHERE,
-    ),
+    "all namespaces, but no nodes": (("--set", "nodeAccess.enabled=false"), EVERYWHERE),
     "two namespaces": (
         ("--set", "watchNamespaces={a,b}"),
         BESIDE

@@ -144,7 +144,8 @@ def _api_server(settings: ControlPlaneSettings, keys: ControlPlaneKeys) -> list[
         f"--kubelet-client-key={keys.kubelet_client.key}",
         "--kubelet-preferred-address-types=InternalIP",
         "--authorization-mode=Node,RBAC",
-        "--enable-admission-plugins=NodeRestriction",
+        # Some distributions have the second: who names an owner needs rights on it.
+        "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
         f"--service-cluster-ip-range={settings.service_subnet}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={keys.service_accounts.certificate}",

@@ -21,6 +21,8 @@ GROUPS = {
     "podgroups.scheduling.x-k8s.io": "/apis/scheduling.x-k8s.io/v1alpha1",
     "workloads": "/apis/kueue.x-k8s.io/v1beta2",
     "resourceflavors": "/apis/kueue.x-k8s.io/v1beta2",
+    "roles": "/apis/rbac.authorization.k8s.io/v1",
+    "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
 }
 CORE = "/api/v1"
 

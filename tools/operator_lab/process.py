@@ -45,6 +45,11 @@ class OperatorProcess:
         """Start it and wait until its caches are filled; does nothing where it runs."""
         if self._process is not None and not self.ended:
             return
+        self.launch()
+        wait_until("the operator answers /readyz", self._is_ready, state=self.log.read_text)
+
+    def launch(self) -> None:
+        """Start it and do not wait: it may lack something that it needs to become ready."""
         self._port = free_port()
         # A test run that is killed hard takes it along.
         command = ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "efficientnet_operator"]
@@ -52,7 +57,6 @@ class OperatorProcess:
         command += self._flags
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_until("the operator answers /readyz", self._is_ready, state=self.log.read_text)
 
     def kill(self) -> None:
         """Kill it hard, as a lost node does."""
