@@ -14,13 +14,16 @@ MUTATION := PYTHONPATH=tools uv run --locked --project operator --group mutation
 DASHBOARDS := PYTHONPATH=tools uv run --quiet --locked --isolated --project operator \
 	--only-group dashboards python -m dashboards
 DOCS := NO_MKDOCS_2_WARNING=1 uv run --quiet --locked --isolated --project operator --only-group docs
+AUDIT := PYTHONPATH=tools uv run --quiet --locked --isolated --project operator \
+	--only-group audit python -m audit
 CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-python demo test test-unit coverage mutation test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
-	docs release demo-plot helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator bench-trainer
+	docs audit release demo-plot helm-path kubectl-path kubeconfig bench-idle bench-gang bench-user \
+	bench-operator bench-trainer
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,13 +62,16 @@ test-deploy: setup ## chart, manifests and images
 	$(PYTEST) tests/deploy -q -n 2 --dist loadfile
 
 test-e2e: setup ## jobs on real kubelets
-	$(PYTEST) tests/e2e -q -n 2 --dist loadfile
+	$(PYTEST) tests/e2e -q -n 2 --dist loadgroup
 
 bench-idle: setup ## measure what an operator costs that has little to do
 	$(BENCH) tests/bench/operator_idle.py
 
 bench-gang: setup ## measure table, restart and stop of a gang; needs the cluster of `make demo`
 	$(BENCH) tests/bench/gang_times.py --name $(NAME)
+
+bench-user: setup ## measure what a user of helm and kubectl enj waits for; needs the cluster of `make demo`
+	$(BENCH) tests/bench/user_times.py --name $(NAME)
 
 bench-operator: setup ## measure gangs of 8 to 5,000 NPUs on kwok's nodes against a bare loop
 	$(BENCH) tests/bench/operator_scale.py
@@ -105,8 +111,11 @@ docs: setup-python ## build the documentation site into build/site; a broken lin
 release: setup ## build wheels, chart, bills of materials and checksums into dist/
 	PYTHONPATH=tools $(PYTHON) -m release dist
 
-verify: generate ## generate, then fail on a difference
+verify: generate audit ## generate, then fail on a difference; audit
 	@tools/verify.sh
+
+audit: setup-python ## look for secrets, for licences that oblige, for known vulnerabilities
+	@$(AUDIT)
 
 cluster-up: setup ## bring the local cluster up, or repair it (NAME=dev)
 	@$(CLUSTER) up --name $(NAME)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from docsite.commands import find_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "operator/src/efficientnet_operator/core"
@@ -79,6 +80,18 @@ def test_make_targets_that_documents_name_exist():
     }
     assert {"demo", "test", "setup", "verify", "cluster-down"} <= {t for _, t in named}
     assert not [(d, t) for d, t in named if t not in make_targets()]
+
+
+def test_a_stranger_gets_a_model_and_its_curve_with_ten_commands():
+    commands = list(find_commands(ROOT / "docs/quick-start.md"))
+    assert commands[0] == "make demo"
+    assert commands.index("make demo-plot") < 10
+
+
+def test_blocks_say_what_they_hold():
+    # Those of commands are run by tests/e2e/test_documented_commands.py.
+    fences = [(name_of(d), block) for d in DOCUMENTS for block in BLOCK.findall(read(d))]
+    assert not [d for d, block in fences if block.startswith("```\n")]
 
 
 def test_the_readme_names_its_two_commands_on_lines_of_their_own():

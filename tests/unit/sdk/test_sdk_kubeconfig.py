@@ -113,7 +113,7 @@ def test_the_ways_to_log_in(write, tmp_path):
     ways = [
         ({"token": "t"}, "Bearer t"),
         ({"tokenFile": str(tmp_path / "token")}, "Bearer from-file"),
-        ({"username": "me", "password": "pw"}, f"Basic {basic}"),
+        ({"username": "me", "password": "pw"}, f"Basic {basic}"),  # pragma: allowlist secret
         (plugin(tmp_path, credential(token="fresh")), "Bearer fresh"),
     ]
     for user, want in ways:

@@ -68,5 +68,6 @@ def test_a_bill_says_when_the_commit_was_made_and_has_a_number_of_its_content():
 def test_sums_are_those_of_sha256sum(tmp_path):
     for name in ("b", "a"):
         (tmp_path / name).write_bytes(b"")
+    # pragma: allowlist nextline secret
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert list_sums([tmp_path / "b", tmp_path / "a"]) == f"{empty}  a\n{empty}  b\n"

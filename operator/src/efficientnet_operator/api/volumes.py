@@ -26,7 +26,7 @@ _KINDS: Final = {
     "emptyDir": "A folder of one pod, lost with it: medium, sizeLimit.",
     "image": "An OCI image or artifact: reference, pullPolicy.",
     "configMap": "The keys of a ConfigMap as files: name, items.",
-    "secret": "The keys of a Secret as files: secretName, items.",
+    "secret": "The keys of a Secret as files: secretName, items.",  # pragma: allowlist secret
     "projected": "Several sources in one folder: sources.",
     "downwardAPI": "Fields of the pod as files: items.",
     "cephfs": "A CephFS share: monitors, path, secretRef.",

@@ -17,7 +17,7 @@ MERGE_KEYS = {
     "initContainers": "name",
     "volumes": "name",
     "env": "name",
-    "imagePullSecrets": "name",
+    "imagePullSecrets": "name",  # pragma: allowlist secret
     "volumeMounts": "mountPath",
     "volumeDevices": "devicePath",
     "ports": "containerPort",

@@ -27,7 +27,7 @@ def build_reference() -> str:
     lines = [HEAD, "## Options of every command that speaks with a cluster", ""]
     lines += _options(p for p in commands["list"].params if p.opts[0] in COMMON)
     for name, command in commands.items():
-        lines += ["", f"## {name}", "", "```", _usage(name, command), "```", ""]
+        lines += ["", f"## {name}", "", "```text", _usage(name, command), "```", ""]
         lines += [line.strip() for line in str(command.help).splitlines()]
         own = [p for p in command.params if p.param_type_name == "option"]
         own = [p for p in own if p.opts[0] not in COMMON]

@@ -1,0 +1,1 @@
+"""Look for secrets, for licences that oblige, and for known vulnerabilities."""
