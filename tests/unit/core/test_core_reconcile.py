@@ -31,6 +31,7 @@ def test_the_first_turn_creates_config_map_and_pods_and_says_so_first():
     plan = cluster.turn()
     assert plan.status_first
     assert (cluster.status["attempt"], cluster.status["restarts"]) == (1, 0)
+    assert plan.status["npus"] == {"total": 4, "allocated": 0}
     assert [c["metadata"]["name"] for c in plan.creates] == ["b0-1-rank-table"]
     assert plan.creates[0]["data"] == {
         "hccl.json": '{"status":"initializing"}',
@@ -287,7 +288,9 @@ def test_a_job_that_is_being_deleted_is_left_alone():
     cluster.run()
     cluster.job["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
     cluster.pods["b0-1-0"] = replace(cluster.pods["b0-1-0"], deleting=True)
-    assert is_empty(cluster.plan())
+    plan = cluster.plan()
+    assert is_empty(plan)
+    assert plan.waits_for == "the API server to delete the job"
 
 
 def test_a_job_that_another_controller_runs_is_left_alone():
