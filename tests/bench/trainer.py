@@ -21,6 +21,7 @@ PYTHON = HERE.parents[1] / "trainer/.venv/bin/python"
 
 PARTS = {
     "input": [["input_speed.py", "--threads", "1"], ["input_speed.py", "--threads", "2"]],
+    "digits": [["digits_accuracy.py"]],
 }
 """Command lines by name; ``--folder`` is added: an empty folder that a part's lines share."""
 

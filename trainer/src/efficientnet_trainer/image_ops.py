@@ -26,8 +26,8 @@ def invert(image: tf.Tensor) -> tf.Tensor:
 
 def posterize(image: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     """Keep the ``bits`` highest bits of each value, a whole number; at least 1, at most 8."""
-    mask = _LEVELS - tf.cast(tf.pow(2.0, 8.0 - tf.clip_by_value(bits, 1.0, 8.0)), tf.int32)
-    return tf.cast(tf.bitwise.bitwise_and(tf.cast(image, tf.int32), mask), tf.float32)
+    step = tf.pow(2.0, 8.0 - tf.clip_by_value(bits, 1.0, 8.0))
+    return tf.floor(image * (1.0 / step)) * step
 
 
 def solarize(image: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ All that is random about an image comes from its own seed, so it is the same whi
 thread prepares it, and a run can be repeated.
 """
 
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -51,7 +51,8 @@ def preprocess_image(
     elif is_training:
         image = _crop_and_flip_at_random(encoded, image_size, seed)
     else:
-        image = _resize(_decode_centre(encoded, image_size), image_size)
+        centre = _decode_part(encoded, lambda shape: _centre_window(shape, image_size))
+        image = _resize(centre, image_size)
     if policy is None or not is_training:
         return image
     # Another key than that of the crop, whose numbers it must not share.
@@ -63,8 +64,8 @@ def _crop_and_flip_at_random(
     encoded: tf.Tensor, image_size: int, seed: Optional[tf.Tensor]
 ) -> tf.Tensor:
     draws = tf.unstack(tf.random.stateless_uniform([5], seed))
-    window = draw_window(_image_shape(encoded), image_size, draws[:4])
-    image = _resize(_decode_window(encoded, window), image_size)
+    crop = _decode_part(encoded, lambda shape: draw_window(shape, image_size, draws[:4]))
+    image = _resize(crop, image_size)
     return tf.cond(draws[4] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
 
 
@@ -94,10 +95,6 @@ def draw_window(shape: tf.Tensor, image_size: int, draws: List[tf.Tensor]) -> tf
     return tf.where_v2(fits, drawn, _centre_window(shape, image_size))
 
 
-def _decode_centre(encoded: tf.Tensor, image_size: int) -> tf.Tensor:
-    return _decode_window(encoded, _centre_window(_image_shape(encoded), image_size))
-
-
 def _centre_window(shape: tf.Tensor, image_size: int) -> tf.Tensor:
     """Return [top, left, height, width] of the square in the centre."""
     height, width = shape[0], shape[1]
@@ -108,22 +105,24 @@ def _centre_window(shape: tf.Tensor, image_size: int) -> tf.Tensor:
     return tf.stack([(height - side + 1) // 2, (width - side + 1) // 2, side, side])
 
 
-def _image_shape(encoded: tf.Tensor) -> tf.Tensor:
-    """Return int32 [3]: height, width, channels; of a JPEG by its header alone."""
-    return tf.cond(
-        tf.image.is_jpeg(encoded),
-        lambda: tf.image.extract_jpeg_shape(encoded),
-        lambda: tf.shape(tf.image.decode_png(encoded, channels=3)),
-    )
+def _decode_part(encoded: tf.Tensor, choose: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """Decode a part of an image, as uint8 [h, w, 3].
 
+    Args:
+        encoded: string tensor [], JPEG or PNG.
+        choose: takes the image's shape, int32 [3], which a JPEG's header tells; returns the
+            window [top, left, height, width].
+    """
 
-def _decode_window(encoded: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    """Decode the part [top, left, height, width] of an image, as uint8 [h, w, 3]."""
-    return tf.cond(
-        tf.image.is_jpeg(encoded),
-        lambda: tf.image.decode_and_crop_jpeg(encoded, window, channels=3),
-        lambda: tf.slice(tf.image.decode_png(encoded, channels=3), *_slice_arguments(window)),
-    )
+    def of_jpeg() -> tf.Tensor:
+        window = choose(tf.image.extract_jpeg_shape(encoded))
+        return tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
+
+    def of_png() -> tf.Tensor:
+        image = tf.image.decode_png(encoded, channels=3)
+        return tf.slice(image, *_slice_arguments(choose(tf.shape(image))))
+
+    return tf.cond(tf.image.is_jpeg(encoded), of_jpeg, of_png)
 
 
 def _slice_arguments(window: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:

@@ -1,0 +1,93 @@
+"""Train b0 on digits with one global batch on 1, 2 and 4 ranks, over several seeds.
+
+Runs on the trainer's Python; ``trainer.py`` starts it and reports.  Each gang is a real one:
+the launcher in one pod with as many ranks, files as the operator writes them.  Figures are the
+last top-1 on the held-out images, each counted once.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT / "tests/trainer/runtime"))
+from conftest import Pod, publish  # noqa: E402 (pods as plain processes, from the tests)
+
+BATCH, STEPS = 64, 200
+RANKS, SEEDS = (1, 2, 4), (1, 2, 3)
+MEDIAN, LEAST = 0.985, 0.975
+RECIPE = [
+    "--mode=train_and_eval",
+    "--num_train_images=1437",
+    "--num_eval_images=360",
+    "--num_label_classes=10",
+    "--input_image_size=32",
+    "--crop_and_flip=false",
+    "--dropout_rate=0",
+    "--drop_connect_rate=0",
+    "--batch_norm_momentum=0.9",
+    "--moving_average_decay=0.99",
+    "--base_learning_rate=0.001",
+    "--lr_scaling=absolute",
+    "--lr_schedule=constant",
+    "--warmup_epochs=4",
+    "--eval_batch_size=60",
+    "--save_checkpoints_steps=1000",
+]
+"""That of deploy/examples/digits-b0.yaml."""
+DEADLINE_S = 900
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", required=True, help="an empty one")
+    parser.add_argument("--ranks", type=int, nargs="*", default=RANKS)
+    parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("flags", nargs="*", help="of the trainer, instead of the recipe's")
+    args = parser.parse_args()
+    folder = Path(args.folder)
+    data = folder / "digits"
+    words = ["prepare", "digits", "--out", str(data), "--size", "32", "--format", "png"]
+    words += ["--train_shards", "4"]
+    subprocess.run(
+        [sys.executable, "-m", "efficientnet_trainer.cli", *words],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    rows = []
+    for ranks in args.ranks:
+        flags = [*RECIPE, f"--data_dir={data}", f"--train_steps={args.steps}"]
+        flags += [f"--steps_per_eval={args.steps}", f"--train_batch_size={BATCH // ranks}"]
+        found = [
+            train(folder, ranks, [*flags, f"--random_seed={s}", *args.flags]) for s in args.seeds
+        ]
+        name = f"digits top-1 after {args.steps} steps of {BATCH}, {ranks} rank{'s' * (ranks > 1)}"
+        rows.append({"name": name, "values": found, "least": MEDIAN})
+        rows.append({"name": f"{name}: smallest", "values": [min(found)], "least": LEAST})
+    print(json.dumps({"rows": rows, "facts": {}}))
+
+
+def train(folder, ranks, flags):
+    """Train a gang anew; return its top-1."""
+    place = folder / "gang"
+    pod = Pod(place, "gang-1-0", ranks, npus_per_pod=ranks)
+    try:
+        pod.start(f"--model_dir={place / 'model'}", *flags)
+        publish([pod], ranks)
+        code = pod.wait(DEADLINE_S)
+        if code:
+            raise RuntimeError(f"{ranks} ranks ended with {code}:\n{pod.log_text()[-3000:]}")
+        top1 = pod.termination()["top1"]
+    finally:
+        pod.kill()
+        shutil.rmtree(str(place), ignore_errors=True)
+    print(f"{ranks} ranks, {flags[-1]}: top-1 {top1:.4f}", file=sys.stderr, flush=True)
+    return top1
+
+
+if __name__ == "__main__":
+    main()
