@@ -53,16 +53,16 @@ mutation: setup-python ## change the core's decisions one by one: does a test no
 	$(MUTATION) $(GROUPS)
 
 test-trainer: setup-python ## the trainer on real TensorFlow 1.15
-	$(TRAINER_PYTEST) tests/trainer -q -n 2 --dist loadfile
+	$(TRAINER_PYTEST) tests/trainer -q -n 2 --dist loadfile --durations=15
 
 test-api: setup ## CRD and operator on a real API server
-	$(PYTEST) tests/api -q -n 2 --dist loadfile
+	$(PYTEST) tests/api -q -n 3 --dist loadfile --durations=10
 
 test-deploy: setup ## chart, manifests and images
-	$(PYTEST) tests/deploy -q -n 2 --dist loadfile
+	$(PYTEST) tests/deploy -q -n 2 --dist loadfile --durations=5
 
 test-e2e: setup ## jobs on real kubelets
-	$(PYTEST) tests/e2e -q -n 2 --dist loadgroup
+	$(PYTEST) tests/e2e -q -n 2 --dist loadgroup --durations=10
 
 bench-idle: setup ## measure what an operator costs that has little to do
 	$(BENCH) tests/bench/operator_idle.py

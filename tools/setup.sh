@@ -15,8 +15,8 @@ exec >&2 # standard output belongs to what make does next, as in $(make kubeconf
 
 GO_VERSION=1.26.6
 PACKAGES=(buildah runc containernetworking-plugins nftables iptables iproute2 util-linux
-  debootstrap git gcc libc6-dev prometheus chromium fonts-dejavu-core)
-COMMANDS=(buildah runc nft iptables ip unshare debootstrap git gcc promtool chromium)
+  debootstrap git gcc libc6-dev prometheus chromium fonts-dejavu-core jq)
+COMMANDS=(buildah runc nft iptables ip unshare debootstrap git gcc promtool chromium jq)
 
 say() { echo "setup: $*" >&2; }
 fail() { echo "setup: $*" >&2; exit 1; }

@@ -45,9 +45,9 @@ def build_job(
         InvalidJobError: the API server would refuse it; a line for each fault.
 
     >>> job = build_job("digits", image="trainer:1", dataset="/data", output="/output", npus=4,
-    ...                 training={"batch_size_per_npu": 16, "train_steps": 350})
+    ...                 training={"batch_size_per_npu": 16, "train_steps": 200})
     >>> job["spec"]["training"]
-    {'batchSizePerNpu': 16, 'trainSteps': 350}
+    {'batchSizePerNpu': 16, 'trainSteps': 200}
     >>> build_job("digits", image="trainer:1", dataset="/data", output="/output", npus=12,
     ...           npus_per_pod=8)
     Traceback (most recent call last):
