@@ -28,6 +28,8 @@ RELEASE = "efficientnet-operator"
 PREPARE_JOB = "prepare-digits"
 TRAINER_USER = 1000
 PREPARE_TIMEOUT_S = 120
+REMOVE_TIMEOUT_S = 240
+"""Twice the grace of a trainer's pod: after a hard kill of the cluster a kubelet uses it up."""
 
 
 class DemoError(Exception):
@@ -121,7 +123,7 @@ def _wait_for_job(cluster: Cluster, name: str) -> None:
 def remove_job(cluster: Cluster, name: str) -> None:
     """Delete an earlier run's job, its pods and its output."""
     cluster.kubectl("delete", "enj", name, "--ignore-not-found", "--wait=true")
-    deadline = time.monotonic() + PREPARE_TIMEOUT_S
+    deadline = time.monotonic() + REMOVE_TIMEOUT_S
     selector = f"efficientnet.dev/job-name={name}"
     while cluster.kubectl.get("pods", "-l", selector)["items"]:
         if time.monotonic() > deadline:
