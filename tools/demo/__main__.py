@@ -48,7 +48,7 @@ def run(name: str) -> None:
     stage.install_operator(cluster, archives)
     stage.remove_job(cluster, JOB)
     manifest = stage.EXAMPLES / f"{JOB}.yaml"
-    say(f"kubectl apply -f {manifest.relative_to(stage.ROOT)} (about 4 min on 2 cores)")
+    say(f"kubectl apply -f {manifest.relative_to(stage.ROOT)} (about 6 min on 2 cores)")
     started = time.monotonic()
     cluster.kubectl("apply", "-f", str(manifest))
     job = follow(cluster)
