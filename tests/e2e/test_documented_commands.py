@@ -35,6 +35,9 @@ NOT_HERE = {
 NEEDS_NPUS = {"npu-checklist.md"}
 """It lists what only NPUs can show."""
 
+SMALL = ["--width_coefficient=0.25", "--depth_coefficient=0.1"]
+"""A network that is built in seconds."""
+
 REWRITTEN = {
     # What has no end of its own, or takes hours, or would take the cluster away.
     r"^(kubectl .*(--watch|--follow|port-forward).*)$": r"look \1",
@@ -42,7 +45,7 @@ REWRITTEN = {
     r" && make bench-gang": " && make -n bench-gang",
     r"^(kubectl (taint|delete crd|apply -f deploy/examples/8p.yaml).*)$": r"\1 --dry-run=server",
     r"^(helm uninstall.*)$": r"\1 --dry-run",
-    r"trainSteps=100": "trainSteps=4",
+    r"trainSteps=100": f"trainSteps=4 --set 'training.extraArgs={SMALL}'",
     r"epochs=90": "epochs=1",
     # A finished job of this name is there from the lines before.
     r"^(kubectl enj submit b0-8p .* \|\| exit)$": r"kubectl enj delete b0-8p\n\1",
@@ -54,20 +57,21 @@ REWRITTEN = {
     "JOB": "b0-8p",
     r"=/(data|output)": r"=$VOLUMES/\1",
     r"plot /output": "plot $VOLUMES/output",
-    r"(--mode=predict)": r"\1 --width_coefficient=0.25 --depth_coefficient=0.1",
+    "--mode=predict": " ".join(["--mode=predict", *SMALL]),
 }
+RUNNING = "trains-on"
 ITS_OWN = {"kubectl-enj.md": "short"}
 """The job that a document creates and waits for, where that is not the one that trains on."""
 
 JOB = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
-JOB["metadata"]["name"] = "b0-8p"
+JOB["metadata"]["name"] = RUNNING
 JOB["spec"] |= {"npus": 2, "scheduling": {"npusPerHost": 1}}
 JOB["spec"]["training"] |= {
     "batchSizePerNpu": 4,
     "trainSteps": 100000,
     "saveCheckpointsSteps": 50,
     "mode": "Train",
-    "extraArgs": ["--width_coefficient=0.25", "--depth_coefficient=0.1"],
+    "extraArgs": SMALL,
 }
 del JOB["spec"]["training"]["stepsPerEval"]
 
@@ -82,7 +86,7 @@ def commands_of(document):
             continue
         for pattern, replacement in REWRITTEN.items():
             command = re.sub(pattern, replacement, command)
-        name = ITS_OWN.get(document.name, "b0-8p")
+        name = ITS_OWN.get(document.name, RUNNING)
         commands.append(re.sub(r"\bb0-8p\b(?!\.yaml)", name, command))
     return commands
 
@@ -93,17 +97,17 @@ WITH_COMMANDS = [document for document in DOCUMENTS if commands_of(document)]
 @pytest.fixture(scope="module")
 def running_job(equipped):
     """A job of two ranks that trains for as long as the tests take."""
-    remove_job(equipped, "b0-8p")
+    remove_job(equipped, RUNNING)
     equipped.kubectl.apply(JOB)
 
     def has_saved():
-        status = equipped.kubectl.get("enj", "b0-8p").get("status") or {}
+        status = equipped.kubectl.get("enj", RUNNING).get("status") or {}
         assert status.get("phase") != "Failed", status
         return ((status.get("progress") or {}).get("step") or 0) >= 60
 
-    wait_until("b0-8p has saved a checkpoint", has_saved, deadline_s=300, pause_s=1)
+    wait_until(f"{RUNNING} has saved a checkpoint", has_saved, deadline_s=300, pause_s=1)
     yield
-    for name in ("b0-8p", "short", "mine"):
+    for name in (RUNNING, "from-a-file", "short", "mine"):
         remove_job(equipped, name)
 
 
@@ -113,10 +117,11 @@ def folder(tmp_path, equipped):
     for entry in ROOT.iterdir():
         if entry.name != "build":
             (tmp_path / entry.name).symlink_to(entry)
-    short = {**JOB, "metadata": {"name": "short"}}
+    short = {**JOB, "metadata": {"name": "from-a-file"}}
     training = {k: v for k, v in JOB["spec"]["training"].items() if k != "trainSteps"}
     short["spec"] = {
         **JOB["spec"],
+        "npus": 1,
         "output": {"path": "/output", "volume": {"emptyDir": {}}},
         "training": {**training, "batchSizePerNpu": 100, "epochs": 1},
     }
@@ -134,7 +139,7 @@ def folder(tmp_path, equipped):
 @pytest.mark.timeout(600)
 def test_documented_commands_work(document, equipped, running_job, folder):
     paths = [ROOT / "operator/.venv/bin", ROOT / "trainer/.venv/bin"]
-    paths += {Path(p).parent for p in find_binaries("helm", "kubectl").values()}
+    paths += {Path(p).parent for p in find_binaries("helm", "kubernetes").values()}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     environment |= {
         "PATH": os.pathsep.join([*map(str, paths), os.environ["PATH"]]),
