@@ -56,7 +56,7 @@ test-trainer: setup-python ## the trainer on real TensorFlow 1.15
 	$(TRAINER_PYTEST) tests/trainer -q -n 2 --dist loadfile --durations=15
 
 test-api: setup ## CRD and operator on a real API server
-	$(PYTEST) tests/api -q -n 3 --dist loadfile --durations=10
+	$(PYTEST) tests/api -q -n 2 --dist loadfile --durations=10
 
 test-deploy: setup ## chart, manifests and images
 	$(PYTEST) tests/deploy -q -n 2 --dist loadfile --durations=5

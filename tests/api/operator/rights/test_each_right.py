@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import pytest
 import yaml
-from operator_lab.identity import DEPLOY, NAME, NAMESPACE, write_operator_kubeconfig
+from operator_lab.identity import DEPLOY, NAME
 from operator_lab.job import CONFIGURATION, HASH, LABEL
-from operator_lab.process import OperatorProcess
 from operator_lab.waiting import wait_until
 
 FOR_PEOPLE = {f"{NAME}-view", f"{NAME}-edit"}
@@ -123,21 +122,16 @@ def find_refusal(right, operator, told):
 
 
 @pytest.mark.parametrize("right", list(find_rights()), ids=str)
-def test_without_any_one_right_something_is_refused(right, lab, api, simulated_cluster, tmp_path):
-    lab.operator.kill()
-    kubeconfig = write_operator_kubeconfig(simulated_cluster, tmp_path / "kubeconfig")
-    lease = f"--lease={NAMESPACE}/{lab.namespace}"
-    only_here = f"--namespace={lab.namespace}"
-    operator = OperatorProcess(kubeconfig, tmp_path / "log", lease, only_here)
+def test_without_any_one_right_something_is_refused(right, lab, api):
+    lab.may_be_refused = True
     with taken_away(api, right):
         play = Play(lab)
-        operator.launch()
+        lab.operator.launch()
 
         def refused():
             play.go_on()
-            return find_refusal(right, operator, play.told())
+            return find_refusal(right, lab.operator, play.told())
 
-        try:
-            wait_until(f"the operator may not {right}", refused, state=operator.log.read_text)
-        finally:
-            operator.kill()
+        said = lab.operator.log.read_text
+        wait_until(f"the operator may not {right}", refused, state=said)
+        lab.operator.kill()
