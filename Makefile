@@ -62,7 +62,7 @@ test-deploy: setup ## chart, manifests and images
 	$(PYTEST) tests/deploy -q -n 2 --dist loadfile --durations=5
 
 test-e2e: setup ## jobs on real kubelets
-	$(PYTEST) tests/e2e -q -n 2 --dist loadgroup --durations=10
+	$(PYTEST) tests/e2e -q -n 2 --dist loadfile --durations=10
 
 bench-idle: setup ## measure what an operator costs that has little to do
 	$(BENCH) tests/bench/operator_idle.py

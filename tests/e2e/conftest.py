@@ -20,19 +20,11 @@ saves its start while tests are being written.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 from demo import stage
 from localcluster.cluster import Cluster, remove_orphans
-
-
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Keep what needs the operator on one worker: only its cluster is equipped then."""
-    for item in items:
-        needs = getattr(item, "fixturenames", ())
-        group = "equipped" if "equipped" in needs else "bare"
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
