@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from demo.stage import EXAMPLES, ROOT, remove_job
+from demo.small_job import NETWORK, build_small_job
+from demo.stage import ROOT, remove_job
 from docsite.commands import find_commands
 from localcluster.binaries import find_binaries
 from operator_lab.waiting import wait_until
@@ -35,9 +36,6 @@ NOT_HERE = {
 NEEDS_NPUS = {"npu-checklist.md"}
 """It lists what only NPUs can show."""
 
-SMALL = ["--width_coefficient=0.25", "--depth_coefficient=0.1"]
-"""A network that is built in seconds."""
-
 REWRITTEN = {
     # What has no end of its own, or takes hours, or would take the cluster away.
     r"^(kubectl .*(--watch|--follow|port-forward).*)$": r"look \1",
@@ -45,7 +43,7 @@ REWRITTEN = {
     r" && make bench-gang": " && make -n bench-gang",
     r"^(kubectl (taint|delete crd|apply -f deploy/examples/8p.yaml).*)$": r"\1 --dry-run=server",
     r"^(helm uninstall.*)$": r"\1 --dry-run",
-    r"trainSteps=100": f"trainSteps=4 --set 'training.extraArgs={SMALL}'",
+    r"trainSteps=100": f"trainSteps=4 --set 'training.extraArgs={[*NETWORK]}'",
     r"epochs=90": "epochs=1",
     # A finished job of this name is there from the lines before.
     r"^(kubectl enj submit b0-8p .* \|\| exit)$": r"kubectl enj delete b0-8p\n\1",
@@ -57,23 +55,13 @@ REWRITTEN = {
     "JOB": "b0-8p",
     r"=/(data|output)": r"=$VOLUMES/\1",
     r"plot /output": "plot $VOLUMES/output",
-    "--mode=predict": " ".join(["--mode=predict", *SMALL]),
+    "--mode=predict": " ".join(["--mode=predict", *NETWORK]),
 }
 RUNNING = "trains-on"
 ITS_OWN = {"kubectl-enj.md": "short"}
 """The job that a document creates and waits for, where that is not the one that trains on."""
 
-JOB = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
-JOB["metadata"]["name"] = RUNNING
-JOB["spec"] |= {"npus": 2, "scheduling": {"npusPerHost": 1}}
-JOB["spec"]["training"] |= {
-    "batchSizePerNpu": 4,
-    "trainSteps": 100000,
-    "saveCheckpointsSteps": 50,
-    "mode": "Train",
-    "extraArgs": SMALL,
-}
-del JOB["spec"]["training"]["stepsPerEval"]
+JOB = build_small_job(RUNNING, 100000)
 
 
 def commands_of(document):

@@ -13,6 +13,7 @@ import yaml
 from demo import story
 from demo.__main__ import follow
 from demo.faults import kill_rank, stop_rank
+from demo.small_job import build_small_job
 from demo.stage import EXAMPLES, remove_job
 from localcluster.pod_watch import PodWatch
 from operator_lab.waiting import wait_until
@@ -22,20 +23,8 @@ STEP = re.compile(r"^step:(\d+) ", re.MULTILINE)
 
 
 def a_job(name, **spec):
-    """Return a two-rank job over the digits; `spec` replaces parts of the example's."""
-    job = copy.deepcopy(DIGITS)
-    job["metadata"]["name"] = name
-    job["spec"] |= {"npus": 2, "scheduling": {"npusPerHost": 1}}
-    job["spec"]["training"] |= {
-        "batchSizePerNpu": 4,
-        "trainSteps": 600,
-        "saveCheckpointsSteps": 50,
-        "mode": "Train",
-        "extraArgs": ["--log_steps=1", "--width_coefficient=0.25", "--depth_coefficient=0.1"],
-    }
-    del job["spec"]["training"]["stepsPerEval"]
-    job["spec"] |= spec
-    return job
+    """Return a small job of two ranks; `spec` replaces parts of the example's."""
+    return build_small_job(name, 600, **spec)
 
 
 class Run:

@@ -48,7 +48,10 @@ def find_secrets() -> list[str]:
     """Return a line for each file with what looks like a secret."""
     command = ("git", "-c", "safe.directory=*", "ls-files", "-z")
     files = [f for f in run(*command).stdout.split("\0") if f and Path(f).name not in LOCKS]
-    found = json.loads(run(TOOLS / "detect-secrets", "scan", *files).stdout)["results"]
+    done = run(TOOLS / "detect-secrets", "scan", *files)
+    if done.returncode or not files:
+        return [f"detect-secrets, {len(files)} files that git tracks: {done.stderr.strip()}"]
+    found = json.loads(done.stdout)["results"]
     return [
         f"{secret['filename']}:{secret['line_number']}: {secret['type']}; take it out, or mark "
         "the line 'pragma: allowlist secret' if it is none"

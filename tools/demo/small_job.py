@@ -1,0 +1,32 @@
+"""The demo's job made small: two ranks on two nodes, and a network that is built in seconds.
+
+For tests that are about who stops, who is replaced and what is told, not about learning.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from demo.stage import EXAMPLES
+
+NETWORK = ("--width_coefficient=0.25", "--depth_coefficient=0.1")
+"""Flags of that network: every kind of layer is there."""
+
+
+def build_small_job(name: str, train_steps: int, **spec: Any) -> dict[str, Any]:
+    """Return a job that only trains, on the digits; ``spec`` replaces parts of its spec."""
+    job: dict[str, Any] = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
+    job["metadata"]["name"] = name
+    job["spec"] |= {"npus": 2, "scheduling": {"npusPerHost": 1}}
+    job["spec"]["training"] |= {
+        "batchSizePerNpu": 4,
+        "trainSteps": train_steps,
+        "saveCheckpointsSteps": 50,
+        "mode": "Train",
+        "extraArgs": ["--log_steps=1", *NETWORK],
+    }
+    del job["spec"]["training"]["stepsPerEval"]
+    job["spec"] |= spec
+    return job
