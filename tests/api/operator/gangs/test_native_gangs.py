@@ -40,16 +40,21 @@ def test_a_gang_that_no_rack_can_hold_waits_whole_and_says_why(lab):
     job = lab.job(npus=24, npusPerPod=8, scheduling=IN_ONE_RACK)
     words = job.wait_condition("Scheduled", "False", "Unschedulable")
     assert "3 of 3 pods have no node (24 NPUs missing): " in words
-    (condition,) = (
-        c
-        for c in lab.api.get("podgroups", lab.namespace, "digits-1")["status"]["conditions"]
-        if c["type"] == "PodGroupInitiallyScheduled"
-    )
-    job.wait("has the group's words", lambda _: says(job, condition["message"]))
 
+    def said_by_the_group():
+        # The scheduler writes to the group after it has written to the pods.
+        group = lab.api.get("podgroups", lab.namespace, "digits-1")
+        for condition in group.get("status", {}).get("conditions", []):
+            if condition["type"] == "PodGroupInitiallyScheduled":
+                return condition["message"]
+        return ""
 
-def says(job, words):
-    return words in job.condition("Scheduled")["message"]
+    wait_until("the scheduler to speak of the group", said_by_the_group)
+
+    def repeats_the_group(_):
+        return said_by_the_group() in job.condition("Scheduled")["message"]
+
+    job.wait("has the group's words", repeats_the_group)
 
 
 def test_a_gang_that_comes_back_from_a_suspension_is_a_gang_again(lab):
