@@ -40,10 +40,10 @@ def kubectl(cluster):
     cluster.kubectl.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     )
-    wait = f"serviceaccount/default -n {NAMESPACE} --for=create --timeout=30s"
+    wait = f"serviceaccount/default -n {NAMESPACE} --for=create --timeout=180s"
     cluster.kubectl("wait", *wait.split())
     yield cluster.kubectl
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=180s")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def fleet(cluster, kubectl):
     fleet = Fleet(cluster)
     fleet.start(period_s=PERIOD_S)
     yield fleet
-    kubectl("delete", "pods", "--all", f"--namespace={NAMESPACE}", "--timeout=60s")
+    kubectl("delete", "pods", "--all", f"--namespace={NAMESPACE}", "--timeout=180s")
     fleet.reset()
     fleet.wait()
 
@@ -65,7 +65,7 @@ def start(kubectl):
         for each in pods:
             name = each["metadata"]["name"]
             kubectl.apply(each)
-            ready = f"pod/{name} -n {NAMESPACE} --for=condition=Ready --timeout=60s"
+            ready = f"pod/{name} -n {NAMESPACE} --for=condition=Ready --timeout=180s"
             kubectl("wait", *ready.split())
 
     return start_pods
@@ -94,7 +94,12 @@ def ids(annotation):
 
 
 def test_each_node_offers_eight_chips_of_its_own(fleet, kubectl, cluster):
-    nodes = kubectl.get("nodes")["items"]
+    def annotated():
+        # The plugin reports apart from what it offers to the kubelet.
+        found = kubectl.get("nodes")["items"]
+        return [n for n in found if "baseDeviceInfos" in n["metadata"].get("annotations", {})]
+
+    nodes = wait_until("both nodes are annotated", lambda: len(n := annotated()) == 2 and n)
     assert [node["status"]["allocatable"][RESOURCE] for node in nodes] == ["8", "8"]
     assert {node["metadata"]["labels"]["accelerator"] for node in nodes} == {"huawei-Ascend910"}
     listed = [json.loads(n["metadata"]["annotations"]["baseDeviceInfos"]) for n in nodes]

@@ -64,6 +64,11 @@ class Run:
         first = json.loads(table["data"]["peers.json"])[0]
         return [int(s) for s in STEP.findall(self.kubectl("logs", first["pod"]))]
 
+    def wait_for_ends(self, count):
+        """Wait until the watch, which is apart from the job's status, has told of so many ends."""
+        ended = self.pods.ends
+        return self.wait_until(f"{count} pods end", lambda: len(e := ended()) == count and e, 60)
+
     def end(self, cluster):
         self.pods.close()
         remove_job(cluster, self.name)
@@ -97,7 +102,7 @@ def test_the_demos_job_learns_and_all_places_tell_one_story(equipped, run):
     assert [len(s["device"]) for s in servers] == [2, 2]
     ranks = [int(d["rank_id"]) for s in servers for d in s["device"]]
     assert ranks == [0, 1, 2, 3]
-    ended = job.pods.ends()
+    ended = job.wait_for_ends(4)
     assert {code for code, _ in ended.values()} == {0}
     reports = {r["rank"]: r for r in (json.loads(message) for _, message in ended.values())}
     assert sorted(reports) == [0, 1, 2, 3]
@@ -131,7 +136,7 @@ def test_a_stopped_rank_stops_the_gang_at_one_step_with_a_checkpoint(run):
     stop_rank(job.kubectl, "stopped-1-1")
     status = job.wait_for_phase("Succeeded")
     assert status["attempt"] == 2
-    ended = job.pods.ends()
+    ended = job.wait_for_ends(4)
     first = {name: ended[name] for name in ("stopped-1-0", "stopped-1-1")}
     assert {code for code, _ in first.values()} == {143}, first
     steps = {json.loads(message)["step"] for _, message in first.values()}

@@ -200,6 +200,12 @@ class Job:
         return self.pods(attempt)
 
     @property
+    def age_s(self) -> float:
+        """Seconds since it started, by its status."""
+        started = datetime.fromisoformat(self.status["startTime"])
+        return (datetime.now(UTC) - started).total_seconds()
+
+    @property
     def replicas(self) -> int:
         """How many pods an attempt has."""
         return int(self.spec["npus"]) // int(self.spec.get("npusPerPod", 1))

@@ -46,7 +46,7 @@ class OperatorProcess:
         if self._process is not None and not self.ended:
             return
         self.launch()
-        wait_until("the operator answers /readyz", self._is_ready, state=self.log.read_text)
+        self.wait_ready()
 
     def launch(self) -> None:
         """Start it and do not wait: it may lack something that it needs to become ready."""
@@ -57,6 +57,10 @@ class OperatorProcess:
         command += self._flags
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def wait_ready(self) -> None:
+        """Wait until its caches are filled."""
+        wait_until("it answers /readyz", lambda: self.ready, state=self.log.read_text)
 
     def kill(self) -> None:
         """Kill it hard, as a lost node does."""
@@ -76,7 +80,13 @@ class OperatorProcess:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.read().decode()
 
-    def _is_ready(self) -> bool:
+    @property
+    def ready(self) -> bool:
+        """Whether its caches are filled.
+
+        Raises:
+            AssertionError: it has ended.
+        """
         if self._process is not None and self._process.poll() is not None:
             raise AssertionError(f"the operator ended at once:\n{self.log.read_text()}")
         try:

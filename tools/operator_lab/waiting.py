@@ -6,7 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
+"""What holds ends a wait at once; so this is for what does not, on the slowest machine."""
 PAUSE_S = 0.05
 
 

@@ -100,7 +100,7 @@ def jobs(cluster):
         yield jobs
 
 
-def wait_until_served(jobs: Jobs, deadline_s: float = 10) -> None:
+def wait_until_served(jobs: Jobs, deadline_s: float = 60) -> None:
     """A CRD is there for a moment before its resource answers."""
     ends = time.monotonic() + deadline_s
     while True:

@@ -1,6 +1,11 @@
 """The CRD on a real API server: accepted without remarks, explained, shown in columns."""
 
+import contextlib
+from itertools import count
+
 import yaml
+from localcluster.errors import ClusterError
+from operator_lab.waiting import wait_until
 
 
 def test_the_server_finds_no_fault_with_the_crd(cluster, jobs):
@@ -10,9 +15,16 @@ def test_the_server_finds_no_fault_with_the_crd(cluster, jobs):
 
 
 def test_explain_tells_meaning_default_and_range(cluster, jobs, tmp_path):
-    # A cache of its own: the one of the fixture is older than the CRD.
-    fresh = f"--cache-dir={tmp_path}"
-    text = " ".join(cluster.kubectl("explain", "enj.spec.training.learningRate", fresh).split())
+    tries = count()
+
+    def explained():
+        # A new cache each time: what is kept may be older than the CRD, whose short name and
+        # schema are published a moment after its resource answers.
+        fresh = f"--cache-dir={tmp_path}/{next(tries)}"
+        with contextlib.suppress(ClusterError):
+            return cluster.kubectl("explain", "enj.spec.training.learningRate", fresh)
+
+    text = " ".join(wait_until("kubectl explains the field", explained).split())
     assert (
         "base <number> Learning rate per update, before scaling. Default: 0.016."
         " Range: above 0 to 1000." in text

@@ -31,9 +31,10 @@ def test_a_bad_record_is_the_diagnosis_whoever_reports_first(lab):
             rank = ranks[name][pod["metadata"]["name"]]
             late = {"rank": rank, "reason": "Transient", "message": "timed out in a collective"}
             code, report = (3, {**REPORT, "rank": rank}) if index == BAD else (75, late)
-            # As they arrive, so they ended: the siblings of "last" all ended before.
+            # As they arrive, so they ended: the siblings of "last" all ended before. A little in
+            # the future, so that the wait for siblings does not end before the last is told of.
             try:
-                jobs[name].end(pod, code, report, ago_s=1 if place < len(order) - 1 else 0)
+                jobs[name].end(pod, code, report, ago_s=-3 if place < len(order) - 1 else -4)
             except RefusedError as gone:
                 # The record is judged at once; later siblings may have been deleted by then.
                 assert (gone.status, BAD in order[:place]) == (404, True)

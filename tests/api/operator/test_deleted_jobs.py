@@ -98,13 +98,22 @@ def known_jobs(operator):
     )
 
 
+def deletion_versions(lab):
+    """The resourceVersion at which each job was deleted, or began to be."""
+    found = {}
+    for event, job in lab.history(JOBS):
+        meta = job["metadata"]
+        if event == "DELETED" or meta.get("deletionTimestamp"):
+            found.setdefault(meta["name"], int(meta["resourceVersion"]))
+    return found
+
+
 @pytest.mark.parametrize("propagation", ["Foreground", "Background"])
 def test_a_job_may_be_deleted_at_any_time(lab, propagation):
     wait_until("the jobs of other tests are forgotten", lambda: known_jobs(lab.operator) == 0)
     with ThreadPoolExecutor(len(PHASES)) as pool:
         jobs = list(pool.map(lambda bring: bring(lab), PHASES))
     wait_until("all are counted", lambda: known_jobs(lab.operator) == len(PHASES))
-    before = sorted(lab.created("pods"))
     for job in jobs:
         lab.api.delete(JOBS, lab.namespace, job.name, propagation)
 
@@ -123,4 +132,9 @@ def test_a_job_may_be_deleted_at_any_time(lab, propagation):
     held = set()
     wait_until("all is gone", lambda: not left(), state=left)
     wait_until("all are forgotten", lambda: known_jobs(lab.operator) == 0)
-    assert sorted(lab.created("pods")) == before
+    deleted = deletion_versions(lab)
+    for event, pod in lab.history("pods"):
+        meta = pod["metadata"]
+        owner = meta.get("labels", {}).get("efficientnet.dev/job-name")
+        if event == "ADDED" and owner:
+            assert int(meta["resourceVersion"]) < deleted[owner], f"{meta['name']} came later"

@@ -62,11 +62,15 @@ def test_the_run_policy_of_a_running_job_acts_at_once(lab):
 
 
 def test_a_deadline_that_is_taken_away_in_time_does_not_act(lab):
-    job = lab.job(npus=1, runPolicy={"activeDeadlineSeconds": 4})
+    job = lab.job(npus=1)
     job.run()
+    limit_s = int(job.age_s) + 10
+    job.patch({"runPolicy": {"activeDeadlineSeconds": limit_s}})
+    generation = job.document["metadata"]["generation"]
+    job.wait("takes note", lambda status: status["observedGeneration"] == generation)
     job.patch({"runPolicy": {"activeDeadlineSeconds": None}})
     # Another with the same limit, and begun later, ends by it.
-    other = lab.job("other", npus=1, runPolicy={"activeDeadlineSeconds": 4})
+    other = lab.job("other", npus=1, runPolicy={"activeDeadlineSeconds": limit_s})
     other.wait_phase("Failed")
     assert job.status["phase"] == "Running"
 

@@ -99,8 +99,9 @@ def test_what_the_cluster_took_is_not_charged(lab, status, reason, charged):
 def test_the_siblings_reports_are_waited_for_and_the_permanent_one_wins(lab):
     job = lab.job(npus=2)
     pods = job.run()
-    job.end(pods[0], 75, {"rank": 0, "reason": "Transient", "message": "peer reset"}, ago_s=0)
-    job.end(pods[1], 3, {"rank": 1, "reason": "BadData", "message": "label 11"}, ago_s=0)
+    # A little in the future: the wait for siblings does not end before the second is told of.
+    job.end(pods[0], 75, {"rank": 0, "reason": "Transient", "message": "peer reset"}, ago_s=-4)
+    job.end(pods[1], 3, {"rank": 1, "reason": "BadData", "message": "label 11"}, ago_s=-4)
     job.wait_phase("Failed")
     assert job.status["failure"]["message"] == "label 11"
     assert job.status["attempt"] == 1

@@ -150,11 +150,12 @@ def test_a_failed_job_stays_failed_whatever_is_done_to_it(lab):
 
 
 def test_a_job_that_is_kept_at_the_last_moment_is_kept(lab):
-    job = lab.job(npus=1, runPolicy={"ttlSecondsAfterFinished": 2})
+    job = lab.job(npus=1, runPolicy={"ttlSecondsAfterFinished": 3600})
     job.end(job.run()[0], 0)
     job.wait_phase("Succeeded")
     lab.operator.kill()
-    job.patch({"runPolicy": {"ttlSecondsAfterFinished": None}})
+    for seconds in (2, None):
+        job.patch({"runPolicy": {"ttlSecondsAfterFinished": seconds}})
     lab.operator.start()
     # One that ends later, with the same time to live, goes; so this one's time is over.
     other = lab.job("other", npus=1, runPolicy={"ttlSecondsAfterFinished": 2})

@@ -48,7 +48,9 @@ How many more there are depends on what one turn finds at once.
 """
 SETTLED_S = 1.0
 """After the end: time for an operator to do what it must not."""
-DEADLINE_S = 60.0
+TOLD_S = 10.0
+"""The same where nothing disturbs: the last event, which comes after the status, must be told."""
+DEADLINE_S = 180.0
 
 
 class Theatre:
@@ -70,7 +72,7 @@ class Theatre:
                 await self.client.create(JOBS.path(namespace), JOB)
                 async with asyncio.timeout(DEADLINE_S):
                     await self.cast.wait_finished(namespace, "life")
-                await asyncio.sleep(SETTLED_S)
+                await asyncio.sleep(SETTLED_S if fate.kill_at else TOLD_S)
                 return await self.outcome(namespace)
             except TimeoutError as error:
                 stood = self.cast.jobs.get((namespace, "life"))

@@ -10,8 +10,9 @@ NOWHERE = {"spec": {"nodeSelector": {"there-is": "no-such-node"}}}
 
 
 def test_a_job_fails_at_its_deadline_and_stays_failed(lab):
-    job = lab.job(npus=2, runPolicy={"activeDeadlineSeconds": 3})
+    job = lab.job(npus=2)
     job.run()
+    job.patch({"runPolicy": {"activeDeadlineSeconds": int(job.age_s) + 3}})
     status = job.wait_phase("Failed")
     assert job.condition("Failed")["reason"] == "DeadlineExceeded"
     assert status["failure"]["reason"] == "DeadlineExceeded"

@@ -1,7 +1,6 @@
 """The operator as a process: what it serves, what it polls, how it stops."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -97,15 +96,15 @@ def test_it_stops_when_asked_and_leaves_the_jobs_alone(lab):
 
 
 def test_it_waits_for_the_crd_and_says_so(tmp_path):
-    with ControlPlane() as cluster, ThreadPoolExecutor() as pool:
+    with ControlPlane() as cluster:
         operator = OperatorProcess(cluster.kubeconfig, tmp_path / "operator.log")
-        started = pool.submit(operator.start)
+        operator.launch()
         try:
             words = "EfficientNetJobs cannot be listed"
             wait_until("it misses the CRD", lambda: words in read(operator.log))
-            assert not started.done()
+            assert not operator.ready
             install(cluster)
-            started.result()
+            operator.wait_ready()
             with Api(cluster.kubeconfig) as api:
                 job = Job(api, "default", "late", {"npus": 1}).create()
                 job.wait("is looked after", lambda status: status.get("phase"))

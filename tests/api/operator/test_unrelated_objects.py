@@ -6,9 +6,9 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-PODS = int(os.environ.get("UNRELATED_PODS", "2000"))
+PODS = int(os.environ.get("UNRELATED_PODS", "1000"))
 """Enough to see it: an operator that kept them would grow by 6 KB each, or 35 KB as JSON."""
-ALLOWED_BYTES = 10 * 1024 * 1024
+ALLOWED_BYTES = 5 * 1024 * 1024
 POD = {
     "metadata": {"generateName": "unrelated-", "labels": {"app": "something-else"}},
     # Nobody binds them, or they would take the place of pods of other tests.

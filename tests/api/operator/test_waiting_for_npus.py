@@ -52,7 +52,7 @@ def test_a_suspended_job_gives_its_pods_back_and_comes_again(lab):
     job.patch({"runPolicy": {"suspend": True}})
     job.wait_phase("Suspended")
     job.wait("has no pods", lambda _: not job.pods())
-    assert job.table() == {"status": "initializing"}
+    job.wait("takes its table back", lambda _: job.table() == {"status": "initializing"})
     assert "rankTable" not in job.status
     job.patch({"runPolicy": {"suspend": False}})
     second = job.run()

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from efficientnet_operator.core.pod_view import parse_pod
 from efficientnet_operator.kube import cache as cache_module
+from efficientnet_operator.kube import refusals as refusals_module
 from efficientnet_operator.kube.cache import ChildCache
 from efficientnet_operator.kube.client import ApiError
 from hypothesis import given
@@ -243,4 +244,25 @@ async def test_after_an_event_of_no_known_shape_it_is_listed_again(broken, watch
         while not watched.names() and not following.done():
             await asyncio.sleep(0)
     assert (watched.names(), following.done()) == (["p"], False)
+    following.cancel()
+
+
+NO_RIGHT = ApiError(403, "Forbidden", "no right")
+
+
+@pytest.mark.parametrize("refused, absence", [(1, None), (4, 403)])
+async def test_an_optional_api_that_is_refused_once_it_was_read_is_doubted(
+    refused, absence, watched, monkeypatch
+):
+    monkeypatch.setattr(cache_module, "RETRY_S", 0)
+    monkeypatch.setattr(refusals_module, "RETRY_S", 0)
+    answers = Answers(([pod()], "1"), *[NO_RIGHT] * refused, events=[None])
+    following = asyncio.create_task(
+        watched.cache.follow(answers, "/api/v1/pods", "", optional=True)
+    )
+    async with asyncio.timeout(10):
+        while answers.lists and not following.done():
+            await asyncio.sleep(0)
+    assert (watched.cache.absence(""), watched.cache.synced) == (absence, True)
+    assert (watched.cache.silent_s is None) == (absence is not None)
     following.cancel()

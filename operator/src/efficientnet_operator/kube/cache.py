@@ -19,17 +19,14 @@ import aiohttp
 from efficientnet_operator.core.identity import JOB_NAME_LABEL, Key
 from efficientnet_operator.kube.client import ApiError, KubeClient
 from efficientnet_operator.kube.metrics import WATCH_EVENTS, WATCH_RESTARTS
+from efficientnet_operator.kube.refusals import ABSENT, NOT_SERVED, RETRY_S, Refusals
 
 log = logging.getLogger(__name__)
 
 TOMBSTONES = 10_000
 GONE = 410
-NOT_SERVED = 404
-ABSENT = frozenset({403, NOT_SERVED})
 BROKEN = (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError)
 """No connection, or an answer of a shape that no API server's has."""
-RETRY_S = 1.0
-ABSENT_RETRY_S = 60.0
 
 
 class Child(Protocol):
@@ -152,8 +149,9 @@ class ChildCache(Generic[T]):
         self._unsynced.add(mark)
         self._started = True
         self._hear(mark)
+        refusals = Refusals()
         while True:
-            pause_s = RETRY_S
+            pause_s, refused = RETRY_S, False
             try:
                 children, version = await client.list_all(path, self.parse, JOB_NAME_LABEL)
                 self.replace(namespace, children, version)
@@ -161,18 +159,20 @@ class ChildCache(Generic[T]):
                 self._unsynced.discard(mark)
                 self._hear(mark)
                 self._absent.pop(namespace, None)
+                refusals.forget()
                 await self._watch(client, path, version, mark)
             except ApiError as error:
                 if optional and error.status in ABSENT:
-                    self._unsynced.discard(mark)
-                    self._heard.pop(mark, None)
-                    self.note_absence(namespace, error.status)
-                    pause_s = ABSENT_RETRY_S
+                    if refusals.add(was_read=mark in self._heard and mark not in self._unsynced):
+                        self._unsynced.discard(mark)
+                        self._heard.pop(mark, None)
+                        self.note_absence(namespace, error.status)
+                    pause_s, refused = refusals.pause_s, True
                 elif error.status != GONE:
                     log.warning("watch of %s failed, listing again: %s", self.resource, error)
             except BROKEN as error:
                 log.warning("watch of %s broke, listing again: %r", self.resource, error)
-            if pause_s == RETRY_S:
+            if not refused:
                 WATCH_RESTARTS.labels(self.resource).inc()
             await asyncio.sleep(pause_s)
 

@@ -13,11 +13,11 @@ from kubernetes.aio import config as kubernetes_config
 from efficientnet_operator.core.identity import JOB_NAME_LABEL
 from efficientnet_operator.core.resources import JOB
 from efficientnet_operator.core.view import View
-from efficientnet_operator.kube.cache import ABSENT
 from efficientnet_operator.kube.client import NOT_FOUND, ApiError, KubeClient
 from efficientnet_operator.kube.controller import children_to_watch
 from efficientnet_operator.kube.observe import Memory
 from efficientnet_operator.kube.queue import WorkQueue
+from efficientnet_operator.kube.refusals import ABSENT
 
 
 def find_namespace(kubeconfig: str | None) -> str:

@@ -20,18 +20,11 @@ import aiohttp
 from efficientnet_operator.core.nodes import NodeLoss, NodeView, parse_node
 from efficientnet_operator.kube.client import ApiError, KubeClient
 from efficientnet_operator.kube.metrics import WATCH_EVENTS, WATCH_RESTARTS
+from efficientnet_operator.kube.refusals import ABSENT, RETRY_S, Refusals
 
 log = logging.getLogger(__name__)
 
 GONE = 410
-ABSENT = frozenset({403, 404})
-RETRY_S = 1.0
-ABSENT_RETRY_S = 60.0
-DOUBTED = 3
-"""Refusals in a row that are not believed of a source that was readable before.
-
-An API server that starts refuses everything until it has read its roles.
-"""
 REMEMBERED = 10_000
 """How many nodes that do not exist any more are remembered."""
 
@@ -68,7 +61,7 @@ class NodeCache(Generic[T]):
         self._on_change = on_change
         self._selector = selector
         self._facts: dict[str, T] = {}
-        self._refused = 0
+        self._refusals = Refusals()
         self._heard: float | None = None
 
     @property
@@ -139,19 +132,19 @@ class NodeCache(Generic[T]):
             self.turn_off(f"{self.resource} cannot be read ({error})")
 
     def _take_refusal(self, error: ApiError) -> float:
-        """Return when to ask again, in seconds: after 1, 2, 4... up to a minute."""
-        self._refused += 1
-        if not self._facts or self._refused > DOUBTED:
+        """Return in how many seconds to ask again."""
+        if self._refusals.add(was_read=bool(self._facts)):
             self.turn_off(f"{self.resource} cannot be read ({error})")
             self.synced = True
-        return min(ABSENT_RETRY_S, RETRY_S * 2.0 ** min(self._refused - 1, 10))
+        return self._refusals.pause_s
 
     async def _list(self, client: KubeClient, path: str) -> str:
         found, version = await client.list_all(path, self._parse, self._selector)
         self._heard = time.monotonic()
         if self.source:
             log.info("%s can be read now", self.resource)
-        self.source, self._refused = "", 0
+        self.source = ""
+        self._refusals.forget()
         for node, facts in found:
             if node:
                 self._set(node, facts)

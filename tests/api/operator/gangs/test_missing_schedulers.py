@@ -5,7 +5,6 @@ from pathlib import Path
 from operator_lab.job import Job
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
-LOOKS_AGAIN_S = 90  # a missing API is looked for each minute
 QUEUE = {"kueue.x-k8s.io/queue-name": "team-a"}
 
 
@@ -28,7 +27,7 @@ def test_a_job_starts_by_itself_when_the_api_of_its_scheduler_comes(alone):
     assert api.list_all("pods", "default") == []
 
     cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
-    gangs["Coscheduling"].wait_condition("Created", "True", "PodsCreated", LOOKS_AGAIN_S)
-    gangs["Volcano"].wait_condition("Created", "False", "WaitingForGang", LOOKS_AGAIN_S)
-    queued.wait_condition("Suspended", "True", "WaitingForAdmission", LOOKS_AGAIN_S)
+    gangs["Coscheduling"].wait_condition("Created", "True", "PodsCreated")
+    gangs["Volcano"].wait_condition("Created", "False", "WaitingForGang")
+    queued.wait_condition("Suspended", "True", "WaitingForAdmission")
     assert gangs["Native"].condition("Created")["reason"] == "GangApiMissing"
