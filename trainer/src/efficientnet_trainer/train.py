@@ -6,6 +6,7 @@ exit for ever.
 """
 
 import argparse
+import gc
 import os
 import sys
 import threading
@@ -65,14 +66,21 @@ def _execute(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     # TensorFlow 1.15 spells numpy's types in ways that this numpy announces the end of.
     warnings.filterwarnings("ignore", category=FutureWarning)
+    # A graph is hundreds of thousands of objects that all stay: to look for garbage among them
+    # at the usual rate takes a seventh of the time until the first step.
+    gc.set_threshold(100_000, 20, 100)
     import tensorflow.compat.v1 as tf
+    from tensorflow.python.util import deprecation
 
     from efficientnet_trainer import failures, training
 
     reporter.reach("import")
     tf.logging.set_verbosity(tf.logging.INFO)
     try:
-        return training.execute(settings, os.environ, reporter, flag)
+        # TensorFlow's own calls are not the user's to change; to look through the arguments of
+        # each operation for them takes a fifteenth of the time until the first step.
+        with deprecation.silence():
+            return training.execute(settings, os.environ, reporter, flag)
     except BaseException as error:
         if failures.is_divergence(error):
             reporter.record(nan_steps=reporter.state.nan_steps + 1)
