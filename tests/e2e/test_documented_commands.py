@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from demo.small_job import NETWORK, build_small_job
+from demo.small_job import QUICK, build_small_job
 from demo.stage import ROOT, remove_job
 from docsite.commands import find_commands
 from localcluster.binaries import find_binaries
@@ -43,7 +43,7 @@ REWRITTEN = {
     r" && make bench-gang": " && make -n bench-gang",
     r"^(kubectl (taint|delete crd|apply -f deploy/examples/8p.yaml).*)$": r"\1 --dry-run=server",
     r"^(helm uninstall.*)$": r"\1 --dry-run",
-    r"trainSteps=100": f"trainSteps=4 --set 'training.extraArgs={[*NETWORK]}'",
+    r"trainSteps=100": f"trainSteps=4 --set 'training.extraArgs={[*QUICK]}'",
     r"epochs=90": "epochs=1",
     # A finished job of this name is there from the lines before.
     r"^(kubectl enj submit b0-8p .* \|\| exit)$": r"kubectl enj delete b0-8p\n\1",
@@ -55,13 +55,17 @@ REWRITTEN = {
     "JOB": "b0-8p",
     r"=/(data|output)": r"=$VOLUMES/\1",
     r"plot /output": "plot $VOLUMES/output",
-    "--mode=predict": " ".join(["--mode=predict", *NETWORK]),
+    "--mode=predict": " ".join(["--mode=predict", *QUICK]),
 }
 RUNNING = "trains-on"
 ITS_OWN = {"kubectl-enj.md": "short"}
 """The job that a document creates and waits for, where that is not the one that trains on."""
 
 JOB = build_small_job(RUNNING, 100000)
+HALF_A_CORE = {
+    "spec": {"containers": [{"name": "trainer", "resources": {"limits": {"cpu": "500m"}}}]}
+}
+"""It is to be there, not to be fast: other tests need the cores."""
 
 
 def commands_of(document):
@@ -86,7 +90,7 @@ WITH_COMMANDS = [document for document in DOCUMENTS if commands_of(document)]
 def running_job(equipped):
     """A job of two ranks that trains for as long as the tests take."""
     remove_job(equipped, RUNNING)
-    equipped.kubectl.apply(JOB)
+    equipped.kubectl.apply({**JOB, "spec": {**JOB["spec"], "podTemplate": HALF_A_CORE}})
 
     def has_saved():
         status = equipped.kubectl.get("enj", RUNNING).get("status") or {}

@@ -11,8 +11,13 @@ import yaml
 
 from demo.stage import EXAMPLES
 
-NETWORK = ("--width_coefficient=0.25", "--depth_coefficient=0.1")
-"""Flags of that network: every kind of layer is there."""
+QUICK = (
+    "--width_coefficient=0.25",
+    "--depth_coefficient=0.1",
+    "--optimizer=sgd",
+    "--moving_average_decay=0",
+)
+"""Flags for it: every kind of layer is there, but no slots and no averages."""
 
 
 def build_small_job(name: str, train_steps: int, **spec: Any) -> dict[str, Any]:
@@ -25,7 +30,7 @@ def build_small_job(name: str, train_steps: int, **spec: Any) -> dict[str, Any]:
         "trainSteps": train_steps,
         "saveCheckpointsSteps": 50,
         "mode": "Train",
-        "extraArgs": ["--log_steps=1", *NETWORK],
+        "extraArgs": ["--log_steps=1", *QUICK],
     }
     del job["spec"]["training"]["stepsPerEval"]
     job["spec"] |= spec

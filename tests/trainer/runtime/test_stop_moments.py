@@ -73,10 +73,10 @@ class Stopped:
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory, digits, eventually):
+def stopped(tmp_path_factory, quick, eventually):
     """All runs at once, each of which is stopped in its moment."""
     runs = {
-        moment: Stopped(tmp_path_factory.mktemp("run"), phase, [*digits, *flags])
+        moment: Stopped(tmp_path_factory.mktemp("run"), phase, [*quick, *flags])
         for moment, (phase, flags, _, _) in MOMENTS.items()
     }
     waiting = dict(runs)

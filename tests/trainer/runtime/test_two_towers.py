@@ -26,6 +26,7 @@ def flags(digits, tmp_path_factory):
         "--train_batch_size=32",
         "--dropout_rate=0",
         "--drop_connect_rate=0",
+        "--moving_average_decay=0",
         "--base_learning_rate=0.03",
         "--warmup_epochs=0.1",
         "--random_seed=1",
