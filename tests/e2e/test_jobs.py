@@ -172,18 +172,3 @@ def test_missing_data_fails_the_job_at_once(run):
     assert status["failure"]["reason"] == "BadData"
     assert "/data/none" in status["failure"]["message"]
     assert "rank" in status["failure"]
-
-
-def test_a_cpu_job_trains_in_a_namespace_of_the_restricted_profile(equipped, run):
-    job = a_job("cpu", accelerator="CPU", scheduling={})
-    job["spec"]["training"] |= {"trainSteps": 4, "saveCheckpointsSteps": 4}
-    label = "pod-security.kubernetes.io/enforce"
-    equipped.kubectl("label", "namespace", "default", f"{label}=restricted", "--overwrite")
-    try:
-        status = run(job).wait_for_phase("Succeeded")
-    finally:
-        equipped.kubectl("label", "namespace", "default", f"{label}-")
-    assert status["progress"]["step"] == 4
-    table = equipped.kubectl.get("configmap", status["rankTable"]["configMap"])["data"]
-    assert json.loads(table["hccl.json"])["status"] == "completed"
-    assert [p["rank"] for p in json.loads(table["peers.json"])] == [0, 1]

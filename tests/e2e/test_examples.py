@@ -1,0 +1,98 @@
+"""The examples that need no NPU run: trained on CPUs, evaluated, exported.
+
+In networks that are built in seconds, and on the digits where an example speaks of ImageNet.
+"""
+
+import json
+
+import pytest
+import yaml
+from demo.small_job import QUICK
+from demo.stage import EXAMPLES
+from operator_lab.waiting import wait_until
+
+STEPS = 4
+RESTRICTED = "pod-security.kubernetes.io/enforce"
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def read(name):
+    return yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def apply(equipped):
+    """Apply a job and return its status when it has succeeded; all go at the end."""
+    applied = []
+
+    def start(job):
+        name = job["metadata"]["name"]
+        applied.append(name)
+        equipped.kubectl.apply(job)
+
+        def status():
+            return equipped.kubectl.get("enj", name).get("status") or {}
+
+        def succeeded():
+            found = status()
+            assert found.get("phase") != "Failed", found
+            return found if found.get("phase") == "Succeeded" else None
+
+        return wait_until(f"{name} succeeds", succeeded, deadline_s=300, pause_s=1, state=status)
+
+    yield start
+    for name in applied:
+        equipped.kubectl("delete", "enj", name, "--ignore-not-found")
+
+
+@pytest.fixture(scope="module")
+def trained(equipped, apply):
+    """The example for CPUs as it stands, but for a few steps, under the restricted profile."""
+    job = read("cpu")
+    job["spec"]["training"] |= {
+        "trainSteps": STEPS,
+        "stepsPerEval": STEPS,
+        "saveCheckpointsSteps": STEPS,
+        "extraArgs": [*QUICK],
+    }
+    equipped.kubectl("label", "namespace", "default", f"{RESTRICTED}=restricted", "--overwrite")
+    try:
+        return job, apply(job)
+    finally:
+        equipped.kubectl("label", "namespace", "default", f"{RESTRICTED}-")
+
+
+def on_the_digits(name, trained):
+    """An example about another job's output, made to be about that of the one on CPUs."""
+    job = read(name)
+    wanted = trained[0]["spec"]
+    job["spec"] |= {field: wanted[field] for field in ("image", "model", "dataset", "output")}
+    training = job["spec"]["training"]
+    training["extraArgs"] = [*training.get("extraArgs", []), *QUICK]
+    return job
+
+
+def test_the_example_for_cpus_trains_under_the_restricted_profile(equipped, trained):
+    _, status = trained
+    assert status["progress"]["step"] == STEPS
+    table = equipped.kubectl.get("configmap", status["rankTable"]["configMap"])["data"]
+    assert json.loads(table["hccl.json"])["status"] == "completed"
+    assert [p["rank"] for p in json.loads(table["peers.json"])] == [0, 1]
+
+
+def test_the_example_for_evaluation_evaluates_the_last_checkpoint(trained, apply):
+    job = on_the_digits("evaluate", trained)
+    job["spec"]["training"] |= {"trainSteps": STEPS, "evalBatchSize": 60}
+    progress = apply(job)["progress"]
+    assert progress["top1"] == pytest.approx(trained[1]["progress"]["top1"], abs=1e-4)
+
+
+def test_the_example_for_export_leaves_what_serving_needs(equipped, trained, apply):
+    apply(on_the_digits("export", trained))
+    exported = equipped.folder / "volumes" / "cpu-output" / "export"
+    found = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
+    assert f"saved_model/{STEPS}/saved_model.pb" in found
+    assert f"efficientnet-b0-{STEPS}.pb" in found
+    report = json.loads((exported / f"efficientnet-b0-{STEPS}.json").read_text())
+    assert {"saved_model", "graph_def"} <= set(report)
