@@ -23,7 +23,7 @@ CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 .PHONY: help setup setup-python demo test test-unit coverage mutation test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
 	docs audit release demo-plot helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator \
-	bench-trainer
+	bench-trainer bench-user
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-idle: setup ## measure what an operator costs that has little to do
 
 bench-gang: setup ## measure table, restart and stop of a gang; needs the cluster of `make demo`
 	$(BENCH) tests/bench/gang_times.py --name $(NAME)
+
+bench-user: setup ## measure what a user waits for; needs the cluster of `make demo`
+	$(BENCH) tests/bench/user_times.py --name $(NAME)
 
 bench-operator: setup ## measure gangs of 8 to 5,000 NPUs on kwok's nodes against a bare loop
 	$(BENCH) tests/bench/operator_scale.py
