@@ -63,12 +63,10 @@ def test_training_ranks_go_on_for_ever_in_their_own_share(
     seen = []
     for rank in range(ranks):
         share = plan_share(paths, ranks, rank)
-        # Four passes, whose ends are in the midst of batches.
+        # Three times the share and what the shuffle may hold back.
         batches = take(make_input_fn(config, True, ranks, rank), share.num_records)
         assert {len(batch) for batch in batches} == {4}
-        often = collections.Counter(np.concatenate(batches).tolist())
-        assert set(often.values()) == {4}, "each pass has each image once"
-        seen.append(set(often))
+        seen.append(set(np.concatenate(batches).tolist()))
     assert set.union(*seen) == set(range(sum(sizes)))
     assert sum(len(labels) for labels in seen) == sum(sizes)
 

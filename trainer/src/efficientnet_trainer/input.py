@@ -114,19 +114,15 @@ class Source:
         buffered = min(SHUFFLE_RECORDS, self._share.num_records)
         # Drawn in the images' order, so that no thread changes what another draws.
         seeds = tf.data.experimental.RandomDataset(rank_seed).batch(2, drop_remainder=True)
-        records = self._read(files, sloppy)
-        if config.cache != "none":
-            records = self._cached(records)
-        # Repeated last: each pass has each image once. The other way round some images would be
-        # seen twice as often as others in the few epochs of a small set.
-        endless = records.shuffle(buffered, seed=seed).repeat()
-        dataset = tf.data.Dataset.zip((endless, seeds))
         if config.cache == "none":
-            dataset = dataset.map(plain(_with_seed))
+            dataset = self._read(files.repeat(), sloppy).shuffle(buffered, seed=seed)
+            dataset = tf.data.Dataset.zip((dataset, seeds)).map(plain(_with_seed))
             batches = map_endless(
                 dataset, self._train_record, self._calls, self._bad, config.micro_batch_size
             )
         else:
+            kept = self._cached(self._read(files, sloppy)).shuffle(buffered, seed=seed).repeat()
+            dataset = tf.data.Dataset.zip((kept, seeds))
             dataset = dataset.map(plain(self._train_image), num_parallel_calls=self._calls)
             batches = dataset.batch(config.micro_batch_size, drop_remainder=True)
         if config.mixup_alpha:
