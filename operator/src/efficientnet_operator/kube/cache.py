@@ -151,7 +151,6 @@ class ChildCache(Generic[T]):
         self._hear(mark)
         refusals = Refusals()
         while True:
-            pause_s, refused = RETRY_S, False
             try:
                 children, version = await client.list_all(path, self.parse, JOB_NAME_LABEL)
                 self.replace(namespace, children, version)
@@ -163,18 +162,19 @@ class ChildCache(Generic[T]):
                 await self._watch(client, path, version, mark)
             except ApiError as error:
                 if optional and error.status in ABSENT:
-                    if refusals.add(was_read=mark in self._heard and mark not in self._unsynced):
+                    was_read = mark in self._heard and mark not in self._unsynced
+                    if refusals.add(was_read=was_read):
                         self._unsynced.discard(mark)
                         self._heard.pop(mark, None)
                         self.note_absence(namespace, error.status)
-                    pause_s, refused = refusals.pause_s, True
-                elif error.status != GONE:
+                    await asyncio.sleep(refusals.pause_s)
+                    continue
+                if error.status != GONE:
                     log.warning("watch of %s failed, listing again: %s", self.resource, error)
             except BROKEN as error:
                 log.warning("watch of %s broke, listing again: %r", self.resource, error)
-            if not refused:
-                WATCH_RESTARTS.labels(self.resource).inc()
-            await asyncio.sleep(pause_s)
+            WATCH_RESTARTS.labels(self.resource).inc()
+            await asyncio.sleep(RETRY_S)
 
     def _hear(self, mark: str) -> None:
         self._heard[mark] = time.monotonic()
