@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 
 import yaml
 from demo import stage
@@ -42,7 +43,7 @@ def main() -> int:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment |= {"KUBECONFIG": str(cluster.kubeconfig), "TERM": "xterm"}
     python = [PLUGIN.with_name("python"), "-c"]
-    bare = middle([time_command([*python, ""], environment) for _ in range(ROUNDS)])
+    bare = median(time_command([*python, ""], environment) for _ in range(ROUNDS))
     module = [*python, "import efficientnet_operator.enj.main"]
     # First what runs on the user's own machine, while nothing trains on this one.
     painted = [
@@ -65,10 +66,6 @@ def main() -> int:
     ]
     stage.remove_job(cluster, NAME)
     return 0 if report("user", rows) else 1
-
-
-def middle(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 def time_command(command: list[object], environment: dict[str, str]) -> float:
