@@ -13,7 +13,9 @@ import time
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 JOB_UID = "6f1c6b1e-2f6e-4f0c-9a51-3d1f0c2b7a10"
 ALLOCATION = "ascend.kubectl.kubernetes.io/ascend-910-configuration"
@@ -209,6 +211,33 @@ def make_pod(tmp_path_factory):
 @pytest.fixture(scope="session")
 def publish_files():
     return publish
+
+
+@pytest.fixture(scope="session")
+def read_weights():
+    """Read all variables of a checkpoint, by name."""
+
+    def read(path):
+        reader = tf.train.load_checkpoint(str(path))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def assert_equal_weights(read_weights):
+    """Compare what both ranks of a gang saved at a step, but for names with certain ends."""
+
+    def compare(model_dir, step, but=()):
+        folders = (model_dir, model_dir / "tmp_worker_1")
+        own, other = (read_weights(folder / f"model.ckpt-{step}") for folder in folders)
+        assert set(own) == set(other)
+        assert len(own) > 100
+        for name in own:
+            if not name.endswith(but):
+                assert np.array_equal(own[name], other[name]), name
+
+    return compare
 
 
 @pytest.fixture(scope="session")

@@ -94,14 +94,14 @@ def test_a_rank_trains_by_each_generation(release, options, tmp_path, quick):
     assert (model_dir / "model.ckpt-6.index").exists()
 
 
-def test_dynamic_loss_scaling_leaves_out_updates_that_overflow(tmp_path, quick):
+def test_dynamic_loss_scaling_leaves_out_updates_that_overflow(tmp_path, quick, read_weights):
     model_dir = tmp_path / "model"
     flags = ["--mode=train", "--train_steps=4", "--iterations_per_loop=2", "--random_seed=1"]
     scale = ["--loss_scaling=dynamic", f"--loss_scale={2.0**24}"]
     done, asked = run_rank(tmp_path, [f"--model_dir={model_dir}", *flags, *scale, *quick])
     assert done.returncode == 0, done.stdout
     assert asked["dynamic_loss_scale"] == [{"init": 2.0**24, "incr_every": 1000}]
-    saved = read_variables(tf.train.latest_checkpoint(str(model_dir)))
+    saved = read_weights(tf.train.latest_checkpoint(str(model_dir)))
     # It shrank by a fifth after each two steps with an overflow, and none of those counted.
     shrinkings = np.log(saved["loss_scale"] / 2.0**24) / np.log(0.8)
     assert shrinkings == pytest.approx(round(shrinkings), abs=1e-3)
@@ -112,7 +112,7 @@ def test_dynamic_loss_scaling_leaves_out_updates_that_overflow(tmp_path, quick):
         tmp_path, [f"--model_dir={model_dir}", *flags, *scale, "--train_steps=8", *quick]
     )
     assert more.returncode == 0, more.stdout
-    resumed = read_variables(tf.train.latest_checkpoint(str(model_dir)))
+    resumed = read_weights(tf.train.latest_checkpoint(str(model_dir)))
     assert resumed["global_step"] >= 8
     assert resumed["loss_scale"] <= saved["loss_scale"]
 
@@ -132,12 +132,7 @@ def saved_in(folder):
     return {path.name for path in folder.glob("model.ckpt-*.index")}
 
 
-def read_variables(path):
-    reader = tf.train.load_checkpoint(str(path))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-
-def test_a_rank_above_0_resumes_from_what_rank_0_saved(tmp_path, digits):
+def test_a_rank_above_0_resumes_from_what_rank_0_saved(tmp_path, digits, read_weights):
     model_dir = tmp_path / "model"
     flags = [f"--model_dir={model_dir}", "--mode=train", "--iterations_per_loop=1", *digits]
     done, _ = run_rank(tmp_path, [*flags, "--train_steps=3"], RANK_SIZE="2")
@@ -155,7 +150,7 @@ def test_a_rank_above_0_resumes_from_what_rank_0_saved(tmp_path, digits):
     assert re.findall(r"^step:(\d+)  epoch:", done.stdout, re.MULTILINE) == ["4", "5"]
     # The first is saved before the first step: all that was restored, slots and averages too.
     assert saved_in(own) == {"model.ckpt-3.index", "model.ckpt-5.index"}
-    restored, wanted = (read_variables(each / "model.ckpt-3") for each in (own, model_dir))
+    restored, wanted = (read_weights(each / "model.ckpt-3") for each in (own, model_dir))
     assert len(wanted) > 100
     assert set(restored) == set(wanted)
     for name in wanted:

@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow.compat.v1 as tf
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -36,12 +35,7 @@ def train(*flags):
     return re.findall(r"^step:(\d+)  epoch:(\S+) ips:\S+ loss:(\S+) lr:(\S+)$", done.stdout, re.M)
 
 
-def read_weights(model_dir):
-    reader = tf.train.load_checkpoint(str(model_dir / f"model.ckpt-{STEPS}"))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-
-def test_a_run_is_repeated_from_its_settings(tmp_path, digits):
+def test_a_run_is_repeated_from_its_settings(tmp_path, digits, read_weights):
     first, second = tmp_path / "first", tmp_path / "second"
     flags = [*digits, *EVERYTHING_RANDOM, f"--train_steps={STEPS}", "--mode=train"]
     lines = train(f"--model_dir={first}", *flags)
@@ -52,7 +46,7 @@ def test_a_run_is_repeated_from_its_settings(tmp_path, digits):
 
     assert train(f"--config={first}/settings.json", f"--model_dir={second}") == lines
 
-    weights, again = read_weights(first), read_weights(second)
+    weights, again = (read_weights(each / f"model.ckpt-{STEPS}") for each in (first, second))
     assert set(weights) == set(again)
     assert not [name for name in weights if "accumulated" in name]
     for name, value in weights.items():
