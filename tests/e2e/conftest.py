@@ -15,16 +15,26 @@ share them, so work in a namespace of your own and clean it up.  Useful parts:
 ``equipped`` is the same cluster with both images, simulated NPUs, the digits and
 the operator installed by helm: what ``make demo`` sets up.
 
+``run`` starts a job on it and returns a ``Run``; ``run_for_all`` is for what the tests of a
+file share.
+
 With ``E2E_CLUSTER=dev`` the tests use that cluster and leave it up, which
 saves its start while tests are being written.
 """
 
+import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
 from demo import stage
 from localcluster.cluster import Cluster, remove_orphans
+from localcluster.pod_watch import PodWatch
+from operator_lab.waiting import wait_until
+
+STEP = re.compile(r"^step:(\d+) ", re.MULTILINE)
+ON_THE_WAY = {None, "Pending", "Allocating", "Starting", "Running", "Restarting"}
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +60,75 @@ def equipped(cluster: Cluster) -> Cluster:
     stage.prepare_data(cluster)
     stage.install_operator(cluster, archives)
     return cluster
+
+
+class Run:
+    """One job under test: what kubectl says of it."""
+
+    def __init__(self, cluster, job):
+        self.kubectl = cluster.kubectl
+        self.name = job["metadata"]["name"]
+        stage.remove_job(cluster, self.name)
+        # Also of pods that are soon deleted.
+        self.pods = PodWatch(self.kubectl, f"efficientnet.dev/job-name={self.name}")
+        self.kubectl.apply(job)
+
+    def status(self):
+        return self.kubectl.get("enj", self.name).get("status") or {}
+
+    def step(self):
+        return (self.status().get("progress") or {}).get("step") or 0
+
+    def wait_until(self, what, probe, deadline_s=300):
+        """Wait until `probe` holds; the failure shows the job's status."""
+        return wait_until(
+            f"{self.name}: {what}", probe, deadline_s=deadline_s, pause_s=0.2, state=self.status
+        )
+
+    def wait_for_phase(self, phase, deadline_s=300):
+        def look():
+            status = self.status()
+            assert status.get("phase") in {phase, *ON_THE_WAY}, status
+            return status if status.get("phase") == phase else None
+
+        return self.wait_until(phase, look, deadline_s)
+
+    def steps(self, attempt):
+        """The steps that an attempt logged, by the pod that holds its rank 0."""
+        table = self.kubectl.get("configmap", f"{self.name}-{attempt}-rank-table")
+        first = json.loads(table["data"]["peers.json"])[0]
+        return [int(s) for s in STEP.findall(self.kubectl("logs", first["pod"]))]
+
+    def wait_for_ends(self, count):
+        """Wait until the watch, which is apart from the job's status, has told of so many ends."""
+        ended = self.pods.ends
+        return self.wait_until(f"{count} pods end", lambda: len(e := ended()) == count and e, 60)
+
+    def end(self, cluster):
+        self.pods.close()
+        stage.remove_job(cluster, self.name)
+
+
+def start_and_end(cluster: Cluster) -> Iterator[Callable[[dict], Run]]:
+    """Start jobs; all are removed at the end."""
+    runs = []
+
+    def start(job: dict) -> Run:
+        runs.append(Run(cluster, job))
+        return runs[-1]
+
+    yield start
+    for started in runs:
+        started.end(cluster)
+
+
+@pytest.fixture
+def run(equipped: Cluster) -> Iterator[Callable[[dict], Run]]:
+    """Start jobs of one test."""
+    yield from start_and_end(equipped)
+
+
+@pytest.fixture(scope="module")
+def run_for_all(equipped: Cluster) -> Iterator[Callable[[dict], Run]]:
+    """Start jobs that the tests of a file share."""
+    yield from start_and_end(equipped)

@@ -61,7 +61,8 @@ RUNNING = "trains-on"
 ITS_OWN = {"kubectl-enj.md": "short"}
 """The job that a document creates and waits for, where that is not the one that trains on."""
 
-JOB = build_small_job(RUNNING, 100000)
+STEPS = 100000
+JOB = build_small_job(RUNNING, STEPS)
 HALF_A_CORE = {
     "spec": {"containers": [{"name": "trainer", "resources": {"limits": {"cpu": "500m"}}}]}
 }
@@ -90,7 +91,7 @@ WITH_COMMANDS = [document for document in DOCUMENTS if commands_of(document)]
 def running_job(equipped):
     """A job of two ranks that trains for as long as the tests take."""
     remove_job(equipped, RUNNING)
-    equipped.kubectl.apply({**JOB, "spec": {**JOB["spec"], "podTemplate": HALF_A_CORE}})
+    equipped.kubectl.apply(build_small_job(RUNNING, STEPS, podTemplate=HALF_A_CORE))
 
     def has_saved():
         status = equipped.kubectl.get("enj", RUNNING).get("status") or {}

@@ -9,7 +9,6 @@ import pytest
 import yaml
 from demo.small_job import QUICK
 from demo.stage import EXAMPLES
-from operator_lab.waiting import wait_until
 
 STEPS = 4
 RESTRICTED = "pod-security.kubernetes.io/enforce"
@@ -22,32 +21,7 @@ def read(name):
 
 
 @pytest.fixture(scope="module")
-def apply(equipped):
-    """Apply a job and return its status when it has succeeded; all go at the end."""
-    applied = []
-
-    def start(job):
-        name = job["metadata"]["name"]
-        applied.append(name)
-        equipped.kubectl.apply(job)
-
-        def status():
-            return equipped.kubectl.get("enj", name).get("status") or {}
-
-        def succeeded():
-            found = status()
-            assert found.get("phase") != "Failed", found
-            return found if found.get("phase") == "Succeeded" else None
-
-        return wait_until(f"{name} succeeds", succeeded, deadline_s=300, pause_s=1, state=status)
-
-    yield start
-    for name in applied:
-        equipped.kubectl("delete", "enj", name, "--ignore-not-found")
-
-
-@pytest.fixture(scope="module")
-def trained(equipped, apply):
+def trained(equipped, run_for_all):
     """The example for CPUs as it stands, but for a few steps, under the restricted profile."""
     job = read("cpu")
     job["spec"]["training"] |= {
@@ -58,7 +32,7 @@ def trained(equipped, apply):
     }
     equipped.kubectl("label", "namespace", "default", f"{RESTRICTED}=restricted", "--overwrite")
     try:
-        return job, apply(job)
+        return job, run_for_all(job).wait_for_phase("Succeeded")
     finally:
         equipped.kubectl("label", "namespace", "default", f"{RESTRICTED}-")
 
@@ -81,15 +55,15 @@ def test_the_example_for_cpus_trains_under_the_restricted_profile(equipped, trai
     assert [p["rank"] for p in json.loads(table["peers.json"])] == [0, 1]
 
 
-def test_the_example_for_evaluation_evaluates_the_last_checkpoint(trained, apply):
+def test_the_example_for_evaluation_evaluates_the_last_checkpoint(trained, run):
     job = on_the_digits("evaluate", trained)
     job["spec"]["training"] |= {"trainSteps": STEPS, "evalBatchSize": 60}
-    progress = apply(job)["progress"]
+    progress = run(job).wait_for_phase("Succeeded")["progress"]
     assert progress["top1"] == pytest.approx(trained[1]["progress"]["top1"], abs=1e-4)
 
 
-def test_the_example_for_export_leaves_what_serving_needs(equipped, trained, apply):
-    apply(on_the_digits("export", trained))
+def test_the_example_for_export_leaves_what_serving_needs(equipped, trained, run):
+    run(on_the_digits("export", trained)).wait_for_phase("Succeeded")
     exported = equipped.folder / "volumes" / "cpu-output" / "export"
     found = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
     assert f"saved_model/{STEPS}/saved_model.pb" in found

@@ -6,7 +6,6 @@ is tested is who stops, who is replaced and where training goes on.
 
 import copy
 import json
-import re
 
 import pytest
 import yaml
@@ -14,81 +13,14 @@ from demo import story
 from demo.__main__ import follow
 from demo.faults import kill_rank, stop_rank
 from demo.small_job import build_small_job
-from demo.stage import EXAMPLES, remove_job
-from localcluster.pod_watch import PodWatch
-from operator_lab.waiting import wait_until
+from demo.stage import EXAMPLES
 
 DIGITS = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
-STEP = re.compile(r"^step:(\d+) ", re.MULTILINE)
 
 
 def a_job(name, **spec):
     """Return a small job of two ranks; `spec` replaces parts of the example's."""
     return build_small_job(name, 600, **spec)
-
-
-class Run:
-    """One job under test: what kubectl says of it."""
-
-    def __init__(self, cluster, job):
-        self.kubectl = cluster.kubectl
-        self.name = job["metadata"]["name"]
-        remove_job(cluster, self.name)
-        # Also of pods that are soon deleted.
-        self.pods = PodWatch(self.kubectl, f"efficientnet.dev/job-name={self.name}")
-        self.kubectl.apply(job)
-
-    def status(self):
-        return self.kubectl.get("enj", self.name).get("status") or {}
-
-    def step(self):
-        return (self.status().get("progress") or {}).get("step") or 0
-
-    def wait_until(self, what, probe, deadline_s=300):
-        """Wait until `probe` holds; the failure shows the job's status."""
-        return wait_until(
-            f"{self.name}: {what}", probe, deadline_s=deadline_s, pause_s=0.2, state=self.status
-        )
-
-    def wait_for_phase(self, phase, deadline_s=300):
-        def look():
-            status = self.status()
-            assert status.get("phase") in {phase, *ON_THE_WAY}, status
-            return status if status.get("phase") == phase else None
-
-        return self.wait_until(phase, look, deadline_s)
-
-    def steps(self, attempt):
-        """The steps that an attempt logged, by the pod that holds its rank 0."""
-        table = self.kubectl.get("configmap", f"{self.name}-{attempt}-rank-table")
-        first = json.loads(table["data"]["peers.json"])[0]
-        return [int(s) for s in STEP.findall(self.kubectl("logs", first["pod"]))]
-
-    def wait_for_ends(self, count):
-        """Wait until the watch, which is apart from the job's status, has told of so many ends."""
-        ended = self.pods.ends
-        return self.wait_until(f"{count} pods end", lambda: len(e := ended()) == count and e, 60)
-
-    def end(self, cluster):
-        self.pods.close()
-        remove_job(cluster, self.name)
-
-
-ON_THE_WAY = {None, "Pending", "Allocating", "Starting", "Running", "Restarting"}
-
-
-@pytest.fixture
-def run(equipped):
-    """Start jobs; all are removed at the end."""
-    runs = []
-
-    def start(job):
-        runs.append(Run(equipped, job))
-        return runs[-1]
-
-    yield start
-    for started in runs:
-        started.end(equipped)
 
 
 @pytest.mark.timeout(1500)
