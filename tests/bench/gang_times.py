@@ -17,9 +17,9 @@ from datetime import datetime
 
 import yaml
 from ascend_sim.annotations import CONFIGURATION
+from demo import stage
 from demo.faults import kill_rank, stop_rank
 from demo.stage import EXAMPLES, remove_job
-from localcluster.cluster import Cluster
 from localcluster.pod_watch import PodWatch
 from operator_lab.waiting import wait_until
 from reporting import Figures, report
@@ -200,7 +200,10 @@ def main():
     parser.add_argument("--name", default="dev", help="the cluster (default: dev)")
     parser.add_argument("--rounds", type=int, default=3, help="gangs started for the table's way")
     arguments = parser.parse_args()
-    cluster = Cluster(arguments.name)
+    try:
+        cluster = stage.find_cluster(arguments.name)
+    except stage.DemoError as error:
+        parser.exit(2, f"bench-gang: {error}\n")
     kubelet = Figures("kubelet alone: change to container, s", measure_kubelet(cluster))
     tables = measure_tables(cluster, arguments.rounds)
     (pods_s, step_s, exit_s), facts = measure_failures(cluster)

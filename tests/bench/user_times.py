@@ -27,8 +27,6 @@ from operator_lab.waiting import wait_until
 from reporting import Figures, report
 
 NAME = "bench-user"
-FINISHED = "digits-b0"
-"""The demo's job."""
 ROUNDS, SUBMITTED = 5, 3
 PLUGIN = Path(sys.executable).with_name("kubectl-enj")
 BARS_S = {"install": 20.0, "running": 10.0, "paint": 0.5, "import": 0.3}
@@ -38,7 +36,10 @@ def main() -> int:
     """Measure all; the exit code says whether every bar holds."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--name", default="dev", help="the cluster (default: dev)")
-    cluster = Cluster(parser.parse_args().name).up()
+    try:
+        cluster = stage.find_cluster(parser.parse_args().name)
+    except stage.DemoError as error:
+        parser.exit(2, f"bench-user: {error}\n")
     # The plugin's own interpreter, without the path of this benchmark.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment |= {"KUBECONFIG": str(cluster.kubeconfig), "TERM": "xterm"}
@@ -47,7 +48,7 @@ def main() -> int:
     module = [*python, "import efficientnet_operator.enj.main"]
     # First what runs on the user's own machine, while nothing trains on this one.
     painted = [
-        time_first_words([PLUGIN, "status", FINISHED], FINISHED, environment)
+        time_first_words([PLUGIN, "status", stage.JOB], stage.JOB, environment)
         for _ in range(ROUNDS)
     ]
     imported = [time_command(module, environment) for _ in range(ROUNDS)]

@@ -13,9 +13,8 @@ from localcluster.cluster import Cluster
 from localcluster.errors import ClusterError
 
 from demo import stage, story
-from demo.stage import DemoError, say
+from demo.stage import JOB, DemoError, say
 
-JOB = "digits-b0"
 TIMEOUT_S = 1800
 LOOK_S = 1.0
 QUIET_S = 10.0

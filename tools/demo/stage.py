@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "deploy" / "examples"
 NAMESPACE = "efficientnet-system"
 RELEASE = "efficientnet-operator"
+JOB = "digits-b0"
 PREPARE_JOB = "prepare-digits"
 TRAINER_USER = 1000
 PREPARE_TIMEOUT_S = 120
@@ -49,6 +50,22 @@ def build_images() -> list[str]:
     if done.returncode:
         raise DemoError("the images could not be built; the lines above say why")
     return done.stdout.split()
+
+
+def find_cluster(name: str) -> Cluster:
+    """Return the cluster of a demo that has ended well.
+
+    Raises:
+        DemoError: there is none, it does not run, or its job is not there.
+    """
+    cluster = Cluster(name)
+    found = cluster.problems()
+    if not found and not cluster.kubectl("get", "enj", JOB, "--ignore-not-found"):
+        found = [f"has no EfficientNetJob default/{JOB}"]
+    if found:
+        what = found[0].partition(";")[0]
+        raise DemoError(f"cluster {name}: {what}; {story.make('demo', name)!r} sets it up")
+    return cluster
 
 
 def equip(cluster: Cluster, archives: list[str]) -> None:

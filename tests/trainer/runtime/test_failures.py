@@ -1,5 +1,7 @@
 """What an exception means for the operator."""
 
+import os
+
 import pytest
 import tensorflow.compat.v1 as tf
 from efficientnet_trainer.errors import ConfigError, DataError, DivergedError
@@ -54,6 +56,17 @@ ENDS = {
     ),
     "a fault of ours": (KeyError("x"), 1, "KeyError: 'x'"),
 }
+
+
+@pytest.mark.parametrize("error", [FileExistsError, NotADirectoryError, PermissionError])
+def test_a_folder_that_cannot_be_written_to_is_named_with_the_way_out(make_config, error):
+    config = make_config()
+    code, message = explain(error(13, "no right", f"{config.model_dir}/settings.json"), config)
+    assert code == 1
+    assert message.startswith(f"--model_dir {config.model_dir} cannot be written to ([Errno 13]")
+    assert f"name a folder that user {os.getuid()} may write to" in message
+    _, elsewhere = explain(error(13, "no right", "/proc/1/x"), config)
+    assert elsewhere == f"{error.__name__}: [Errno 13] no right: '/proc/1/x'"
 
 
 @pytest.mark.parametrize("error, code, message", ENDS.values(), ids=ENDS)

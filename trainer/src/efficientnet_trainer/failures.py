@@ -4,6 +4,7 @@ Bad configuration and bad data are permanent.  A peer that is gone shows as a br
 connection and is transient: the whole gang starts again.  All else is an error.
 """
 
+import os
 from typing import Tuple
 
 import tensorflow.compat.v1 as tf
@@ -16,6 +17,7 @@ from efficientnet_trainer.termination import BAD_DATA, TRANSIENT
 
 ERROR = 1
 _NO_ROOM = "No space left on device"
+_NO_FOLDER = (FileExistsError, NotADirectoryError, PermissionError)
 
 
 def is_divergence(error: BaseException) -> bool:
@@ -41,4 +43,9 @@ def explain(error: BaseException, config: TrainerConfig) -> Tuple[int, str]:
     if isinstance(error, tf.errors.ResourceExhaustedError) and _NO_ROOM in str(error):
         newest = describe_newest(config.model_dir)
         return TRANSIENT, f"{first_line(error)}; {newest}; make room and the run goes on from it"
+    if isinstance(error, _NO_FOLDER) and str(error.filename).startswith(config.model_dir):
+        return ERROR, (
+            f"--model_dir {config.model_dir} cannot be written to ({first_line(error)}); name a "
+            f"folder that user {os.getuid()} may write to, or give it to that user"
+        )
     return ERROR, f"{type(error).__name__}: {first_line(error)}"
