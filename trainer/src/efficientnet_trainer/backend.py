@@ -20,6 +20,7 @@ from efficientnet_trainer.environment import LOCAL_RANKS
 from efficientnet_trainer.errors import TrainerError
 from efficientnet_trainer.hooks import AgreedStopHook, Shared
 from efficientnet_trainer.packed_all_reduce import pack_collectives
+from efficientnet_trainer.pointwise import multiply_gradients
 from efficientnet_trainer.saving import CheckpointHook, SaveListener
 from efficientnet_trainer.stop import StopFlag
 
@@ -100,6 +101,10 @@ class TensorFlowBackend:
             path,
             hooks,
         )
+
+    def network_context(self) -> Any:
+        """Return the context to build the network in."""
+        return multiply_gradients()
 
     def wrap_optimizer(self, optimizer: tf.train.Optimizer) -> tf.train.Optimizer:
         """Return it as it is: the strategy sums the gradients, all at once.

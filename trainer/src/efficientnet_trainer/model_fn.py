@@ -49,14 +49,15 @@ def make_model_fn(run: RunContext) -> Callable[..., Any]:
         architecture = run.config.architecture
         if is_training and run.config.mixup_alpha:
             features, labels = mixup.mix(features, labels, run.config.num_label_classes)
-        logits = build_logits(
-            normalize(features, architecture),
-            architecture,
-            is_training,
-            run.config.num_label_classes,
-            run.config.data_format,
-            run.config.freeze,
-        )
+        with run.backend.network_context():
+            logits = build_logits(
+                normalize(features, architecture),
+                architecture,
+                is_training,
+                run.config.num_label_classes,
+                run.config.data_format,
+                run.config.freeze,
+            )
         decay = weight_decay(tf.trainable_variables(), run.config.weight_decay_in_loss)
         if is_training:
             loss = cross_entropy(logits, labels, run.config.label_smoothing) + decay

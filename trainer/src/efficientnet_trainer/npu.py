@@ -5,6 +5,7 @@ installed signature first.  Probing may fail with anything: without the driver's
 the import ends in a NameError.
 """
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -148,6 +149,10 @@ class NpuBackend:
         # All ranks leave out the update in which one of them had an overflow.
         distributed = self._rank.size > 1
         return self._bridge.loss_scale_optimizer(optimizer, manager, is_distributed=distributed)
+
+    def network_context(self) -> Any:
+        """Return an empty context: the graph compiler has convolutions' gradients of its own."""
+        return contextlib.nullcontext()
 
     def build_spec(self, mode: str, **fields: Any) -> Any:
         """Return NPUEstimator's spec of a graph."""
