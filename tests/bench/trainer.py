@@ -14,16 +14,28 @@ import sys
 import tempfile
 from pathlib import Path
 
+import yaml
+from efficientnet_operator.api.spec import EfficientNetJobSpec
+from efficientnet_operator.core.trainer_flags import build_trainer_flags
 from reporting import Figures, report
 
 HERE = Path(__file__).resolve().parent
-PYTHON = HERE.parents[1] / "trainer/.venv/bin/python"
+ROOT = HERE.parents[1]
+PYTHON = ROOT / "trainer/.venv/bin/python"
+
+
+def digits_recipe() -> list[str]:
+    """Return the flags of the demo's job; what a run is about replaces some of them."""
+    job = yaml.safe_load((ROOT / "deploy/examples/digits-b0.yaml").read_text())
+    spec = EfficientNetJobSpec.model_validate(job["spec"])
+    return ["--size", str(spec.model.image_size), "--", *build_trainer_flags(spec)]
+
 
 PARTS = {
     "input": [["input_speed.py", "--threads", "1"], ["input_speed.py", "--threads", "2"]],
-    "digits": [["digits_accuracy.py"]],
+    "digits": [["digits_accuracy.py", *digits_recipe()]],
 }
-"""Command lines by name; ``--folder`` is added: an empty folder that a part's lines share."""
+"""Command lines by name; ``--folder`` is put in: an empty folder that a part's lines share."""
 
 
 def main() -> int:
@@ -35,17 +47,17 @@ def main() -> int:
     for part in chosen:
         with tempfile.TemporaryDirectory() as folder:
             for words in PARTS[part]:
-                measured = run([*words, "--folder", folder])
+                measured = run(words, folder)
                 rows += [Figures(**row) for row in measured["rows"]]
                 facts |= measured["facts"]
     return 0 if report("trainer", rows, facts) else 1
 
 
-def run(words: list[str]) -> dict:
-    """Run one part and return what it measured."""
+def run(words: list[str], folder: str) -> dict:
+    """Run one line of a part and return what it measured."""
     script, *flags = words
     done = subprocess.run(
-        [str(PYTHON), "-W", "ignore", str(HERE / "trainer" / script), *flags],
+        [str(PYTHON), "-W", "ignore", str(HERE / "trainer" / script), "--folder", folder, *flags],
         stdout=subprocess.PIPE,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
         text=True,

@@ -25,6 +25,7 @@ def build_small_job(name: str, train_steps: int, **spec: Any) -> dict[str, Any]:
     job: dict[str, Any] = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
     job["metadata"]["name"] = name
     job["spec"] |= {"npus": 2, "scheduling": {"npusPerHost": 1}}
+    job["spec"]["model"]["imageSize"] = 32
     job["spec"]["training"] |= {
         "batchSizePerNpu": 4,
         "trainSteps": train_steps,

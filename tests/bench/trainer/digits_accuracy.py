@@ -20,25 +20,6 @@ BATCH, STEPS = 64, 200
 RANKS, SEEDS = (1, 2, 4), (1, 2, 3)
 MEDIAN, LEAST = 0.985, 0.975
 UINT8 = 0.02
-RECIPE = [
-    "--mode=train_and_eval",
-    "--num_train_images=1437",
-    "--num_eval_images=360",
-    "--num_label_classes=10",
-    "--input_image_size=32",
-    "--crop_and_flip=false",
-    "--dropout_rate=0",
-    "--drop_connect_rate=0",
-    "--batch_norm_momentum=0.9",
-    "--moving_average_decay=0.99",
-    "--base_learning_rate=0.001",
-    "--lr_scaling=absolute",
-    "--lr_schedule=constant",
-    "--warmup_epochs=4",
-    "--eval_batch_size=60",
-    "--save_checkpoints_steps=1000",
-]
-"""That of deploy/examples/digits-b0.yaml."""
 DEADLINE_S = 900
 
 
@@ -48,11 +29,12 @@ def main():
     parser.add_argument("--ranks", type=int, nargs="*", default=RANKS)
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("flags", nargs="*", help="of the trainer, instead of the recipe's")
+    parser.add_argument("--size", required=True, help="side of the stored images, pixels")
+    parser.add_argument("flags", nargs="*", help="the recipe; what a run is about is put after it")
     args = parser.parse_args()
     folder = Path(args.folder)
     data = folder / "digits"
-    words = ["prepare", "digits", "--out", str(data), "--size", "32", "--format", "png"]
+    words = ["prepare", "digits", "--out", str(data), "--size", args.size, "--format", "png"]
     words += ["--train_shards", "4"]
     subprocess.run(
         [sys.executable, "-m", "efficientnet_trainer.cli", *words],
@@ -61,11 +43,11 @@ def main():
     )
     rows, lost = [], []
     for ranks in args.ranks:
-        flags = [*RECIPE, f"--data_dir={data}", f"--train_steps={args.steps}"]
+        flags = [*args.flags, f"--data_dir={data}", f"--train_steps={args.steps}"]
         flags += [f"--steps_per_eval={args.steps}", f"--train_batch_size={BATCH // ranks}"]
         found = []
         for seed in args.seeds:
-            top1, uint8 = train(folder, ranks, [*flags, f"--random_seed={seed}", *args.flags])
+            top1, uint8 = train(folder, ranks, [*flags, f"--random_seed={seed}"])
             found.append(top1)
             lost.append(uint8["top_1_accuracy_of_checkpoint"] - uint8["top_1_accuracy"])
         name = f"digits top-1 after {args.steps} steps of {BATCH}, {ranks} rank{'s' * (ranks > 1)}"
@@ -81,7 +63,7 @@ def train(folder, ranks, flags):
     export = [f"--export_dir={place / 'export'}", "--export_formats=tflite", "--num_steps=360"]
     pod = Pod(place, "gang-1-0", ranks, npus_per_pod=ranks)
     try:
-        pod.start(f"--model_dir={place / 'model'}", *flags, *export)
+        pod.start(*flags, f"--model_dir={place / 'model'}", *export)
         publish([pod], ranks)
         code = pod.wait(DEADLINE_S)
         if code:
