@@ -116,9 +116,9 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
 def _training_scaffold(config: TrainerConfig) -> tf.train.Scaffold:
     """Leave out what the default scaffold adds for clusters of another kind.
 
-    Its checks whether each of a thousand variables is initialised serve workers that wait
-    for a chief, and its saver would read every variable once more to group it by device;
-    together they take longer to build than the network.
+    Its last check whether each of a thousand variables is initialised serves workers that
+    wait for a chief, and its saver would read every variable once more to group it by
+    device; together they take longer to build than the network.
     """
     tf.add_to_collection(
         tf.GraphKeys.SAVERS,
@@ -126,8 +126,7 @@ def _training_scaffold(config: TrainerConfig) -> tf.train.Scaffold:
             max_to_keep=config.keep_checkpoint_max, defer_build=True, save_relative_paths=True
         ),
     )
-    none_missing = tf.constant([], tf.string)
-    return tf.train.Scaffold(ready_op=none_missing, ready_for_local_init_op=none_missing)
+    return tf.train.Scaffold(ready_op=tf.constant([], tf.string))
 
 
 def _evaluation_saver(config: TrainerConfig) -> Optional[tf.train.Saver]:
