@@ -85,7 +85,7 @@ def test_a_rank_trains_by_each_generation(release, options, tmp_path, quick):
     assert (training["iterations_per_loop"], training["save_checkpoints_steps"]) == (3, 45)
     assert re.findall(r"^step:(\d+)  epoch:", done.stdout, re.MULTILINE) == ["3", "6"]
     assert asked["distributed_optimizer"] == [{"wraps": "GradientDescentOptimizer"}]
-    assert asked["fixed_loss_scale"] == [{"loss_scale": 1024.0}]
+    assert asked["fixed_loss_scale"] == [{"loss_scale": 8.0}]
     wrapped = {"wraps": "NPUDistributedOptimizer", "is_distributed": True}
     assert asked["loss_scale_optimizer"] == [wrapped]
     # The mean loss within the step, the wish to stop beside it; neither waits for gradients.
@@ -98,7 +98,7 @@ def test_dynamic_loss_scaling_leaves_out_updates_that_overflow(tmp_path, quick, 
     model_dir = tmp_path / "model"
     flags = ["--mode=train", "--train_steps=4", "--iterations_per_loop=2", "--random_seed=1"]
     scale = ["--loss_scaling=dynamic", f"--loss_scale={2.0**24}"]
-    done, asked = run_rank(tmp_path, [f"--model_dir={model_dir}", *flags, *scale, *quick])
+    done, asked = run_rank(tmp_path, [f"--model_dir={model_dir}", *quick, *flags, *scale])
     assert done.returncode == 0, done.stdout
     assert asked["dynamic_loss_scale"] == [{"init": 2.0**24, "incr_every": 1000}]
     saved = read_weights(tf.train.latest_checkpoint(str(model_dir)))
@@ -109,7 +109,7 @@ def test_dynamic_loss_scaling_leaves_out_updates_that_overflow(tmp_path, quick, 
     assert 4 <= saved["global_step"] <= 5
     # A run that goes on has the scale where it was.
     more, _ = run_rank(
-        tmp_path, [f"--model_dir={model_dir}", *flags, *scale, "--train_steps=8", *quick]
+        tmp_path, [f"--model_dir={model_dir}", *quick, *flags, *scale, "--train_steps=8"]
     )
     assert more.returncode == 0, more.stdout
     resumed = read_weights(tf.train.latest_checkpoint(str(model_dir)))
