@@ -65,6 +65,25 @@ def test_child_environments_are_the_golden_ones(case, pod):
         assert child["PATH"] == "/bin"
 
 
+def test_ranks_that_form_tensorflows_cluster_have_few_arenas_unless_told():
+    case = json.loads((CONTRACT / "environments-cpu.json").read_text(encoding="utf-8"))
+    pod = case["pods"][0]
+    gang = find_gang(
+        publish(case, pod["annotations"]), pod_of(pod["podEnvironment"]), pod["annotations"]
+    )
+
+    def arenas(with_tf_config, **told):
+        inherited = dict(pod["podEnvironment"], **told)
+        child = build_child_environment(
+            inherited, gang, gang.own[0], "/run/enj/hccl.json", with_tf_config
+        )
+        return child.get("MALLOC_ARENA_MAX")
+
+    assert arenas(True) == "2"
+    assert arenas(True, MALLOC_ARENA_MAX="9") == "9"
+    assert arenas(False) is None
+
+
 def host_case():
     case = json.loads((CONTRACT / "environments-host.json").read_text(encoding="utf-8"))
     return case, case["pods"][0]
