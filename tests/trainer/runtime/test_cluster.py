@@ -65,9 +65,13 @@ def test_child_environments_are_the_golden_ones(case, pod):
         assert child["PATH"] == "/bin"
 
 
+def first_pod(name):
+    case = json.loads((CONTRACT / f"environments-{name}.json").read_text(encoding="utf-8"))
+    return case, case["pods"][0]
+
+
 def test_ranks_that_form_tensorflows_cluster_have_few_arenas_unless_told():
-    case = json.loads((CONTRACT / "environments-cpu.json").read_text(encoding="utf-8"))
-    pod = case["pods"][0]
+    case, pod = first_pod("cpu")
     gang = find_gang(
         publish(case, pod["annotations"]), pod_of(pod["podEnvironment"]), pod["annotations"]
     )
@@ -82,11 +86,6 @@ def test_ranks_that_form_tensorflows_cluster_have_few_arenas_unless_told():
     assert arenas(True) == "2"
     assert arenas(True, MALLOC_ARENA_MAX="9") == "9"
     assert arenas(False) is None
-
-
-def host_case():
-    case = json.loads((CONTRACT / "environments-host.json").read_text(encoding="utf-8"))
-    return case, case["pods"][0]
 
 
 def change(allocation, **fields):
@@ -136,7 +135,7 @@ CONTRADICTIONS = {
 
 @pytest.mark.parametrize("spoil, message", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
 def test_a_contradiction_is_transient_and_says_what_disagrees(spoil, message):
-    case, pod = host_case()
+    case, pod = first_pod("host")
     spoil(case, pod)
     with pytest.raises(ContradictionError) as caught:
         find_gang(
