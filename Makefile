@@ -22,7 +22,7 @@ CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
 .NOTPARALLEL:
 .PHONY: help setup setup-python demo test test-unit coverage mutation test-trainer test-api test-e2e test-deploy \
 	lint type fmt verify generate cluster-up cluster-down cluster-status images clean \
-	docs audit release demo-plot helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator \
+	docs audit release demo-plot dashboard-pictures helm-path kubectl-path kubeconfig bench-idle bench-gang bench-operator \
 	bench-trainer bench-user
 
 help: ## list what make can do
@@ -63,6 +63,9 @@ test-deploy: setup ## chart, manifests and images
 
 test-e2e: setup ## jobs on real kubelets
 	$(PYTEST) tests/e2e -q -n 2 --dist loadfile --durations=10
+
+dashboard-pictures: setup ## draw the dashboards with a run's data; needs the cluster of `make demo`
+	$(BENCH) -m dashboards.pictures --name $(NAME)
 
 bench-idle: setup ## measure what an operator costs that has little to do
 	$(BENCH) tests/bench/operator_idle.py

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+from dashboards.answers import fill
 from monitoring_lab import npu_samples
 from monitoring_lab.exported import exported_metrics, expose_trainer, used_metrics
 from monitoring_lab.exporter import exporting
@@ -38,7 +39,7 @@ VARIABLES = {
 }
 SERVED = "--api-versions=monitoring.coreos.com/v1/ServiceMonitor"
 JOB, NAMESPACE, PODS = "b0", "a", ["b0-1-0", "b0-1-1"]
-CHOSEN = {"$job": JOB, "$__rate_interval": "1m"}
+CHOSEN = {"job": JOB, "__rate_interval": "1m"}
 
 
 def test_there_are_three_dashboards():
@@ -125,11 +126,9 @@ def prometheus(tmp_path_factory):
 
 
 def choose(name, text):
+    """Return a query about the job, as a dashboard asks it."""
     namespace = "enj-system" if name.startswith("operator") else NAMESPACE
-    for variable, value in {**CHOSEN, "$namespace": namespace}.items():
-        text = text.replace(variable, value)
-    assert "$" not in text
-    return text
+    return fill(text, {**CHOSEN, "namespace": namespace})
 
 
 @pytest.mark.parametrize("name, expr", QUERIES.items(), ids=QUERIES)
@@ -151,7 +150,7 @@ def test_a_chip_is_shown_with_the_job_that_holds_it(prometheus):
     expr = next(e for name, e in QUERIES.items() if name == "training: Utilisation A")
     pods = {labels["pod_name"] for labels, _ in prometheus.query(choose("training", expr))}
     assert pods == set(PODS)
-    assert prometheus.query(expr.replace("$namespace", NAMESPACE).replace("$job", "b")) == []
+    assert prometheus.query(fill(expr, {"namespace": NAMESPACE, "job": "b"})) == []
 
 
 def test_a_query_that_cannot_be_parsed_would_be_seen(prometheus):

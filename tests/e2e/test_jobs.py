@@ -9,12 +9,16 @@ import json
 
 import pytest
 import yaml
+from dashboards.recording import NAMESPACE, PODS, record, silent_queries
 from demo import story
 from demo.__main__ import follow
 from demo.faults import kill_rank, stop_rank
 from demo.small_job import build_small_job
 from demo.stage import EXAMPLES
+from monitoring_lab.scrapes import watching
 
+# Of a run in which nothing restarts, breaks or waits.
+NOTHING_TO_SHOW: set[str] = set()
 DIGITS = yaml.safe_load((EXAMPLES / "digits-b0.yaml").read_text())
 
 
@@ -25,8 +29,10 @@ def a_job(name, **spec):
 
 @pytest.mark.timeout(1500)
 def test_the_demos_job_learns_and_all_places_tell_one_story(equipped, run):
-    job = run(copy.deepcopy(DIGITS))
-    document = follow(equipped)
+    with watching(equipped, NAMESPACE, PODS) as prometheus:
+        job = run(copy.deepcopy(DIGITS))
+        document = follow(equipped)
+        shown = record(prometheus, document)
     status = document["status"]
     assert status["progress"]["top1"] >= 0.95
     table = equipped.kubectl.get("configmap", status["rankTable"]["configMap"])["data"]
@@ -43,6 +49,7 @@ def test_the_demos_job_learns_and_all_places_tell_one_story(equipped, run):
     line = story.last_line(document, table["hccl.json"], 1)
     assert line.startswith("demo: EfficientNetJob default/digits-b0 Succeeded: top-1 0.9")
     assert "4 ranks on 2 nodes" in line
+    assert silent_queries(shown) == NOTHING_TO_SHOW
 
 
 def test_a_killed_rank_restarts_the_gang_and_training_resumes(run):

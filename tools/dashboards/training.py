@@ -105,10 +105,11 @@ def _learning() -> Panels:
     )
     yield parts.curve(
         "Accuracy",
-        "Top-1 and top-5 accuracy of the evaluations.",
+        "Top-1 and top-5 accuracy of the evaluations. A gang evaluates in the last seconds of its "
+        "ranks, which a scrape may miss; the operator keeps its top-1 for an hour.",
         "percentunit",
         {
-            "top-1": of_trainer("evaluation_top1_ratio"),
+            "top-1": of_operator("top1_ratio"),
             "top-5": of_trainer("evaluation_top5_ratio"),
         },
     )

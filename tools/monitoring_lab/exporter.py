@@ -1,4 +1,4 @@
-"""Serve texts to a Prometheus: each path is made anew at each scrape."""
+"""Serve samples and lists of targets to a Prometheus: each path is made anew at each request."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+TEXT, JSON = "text/plain; version=0.0.4; charset=utf-8", "application/json"
+
 
 @contextmanager
 def exporting(pages: Mapping[str, Callable[[], bytes]]) -> Iterator[str]:
     """Serve pages on a free port of loopback; yield the address, such as 127.0.0.1:4711.
 
     Args:
-        pages: path to what makes its text.
+        pages: path to what makes its text; that of a path that ends in .json is JSON.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             text = pages[self.path]()
             self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            kind = JSON if self.path.endswith(".json") else TEXT
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

@@ -19,16 +19,17 @@ START_S = 30
 
 
 class Prometheus:
-    """A Prometheus on loopback that scrapes some targets twice a second; a context manager.
+    """A Prometheus on loopback that scrapes some targets; a context manager.
 
     Args:
         folder: for its configuration, data and log.
         scrapes: its scrape_configs.
+        every_ms: time between two scrapes of a target, and the longest that one may take.
     """
 
-    def __init__(self, folder: Path, scrapes: Sequence[Mapping[str, Any]]):
+    def __init__(self, folder: Path, scrapes: Sequence[Mapping[str, Any]], every_ms: int = 500):
         self._folder = folder
-        every = {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
+        every = {"scrape_interval": f"{every_ms}ms", "scrape_timeout": f"{every_ms}ms"}
         configuration = {"global": every, "scrape_configs": list(scrapes)}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
         self._url = f"http://127.0.0.1:{_free_port()}"
@@ -76,14 +77,40 @@ class Prometheus:
         except urllib.error.HTTPError as error:
             raise ValueError(f"{parameters}: {json.load(error)['error']}") from error
 
-    def query(self, expr: str) -> list[tuple[dict[str, str], float]]:
+    def query(self, expr: str, at: float | None = None) -> list[tuple[dict[str, str], float]]:
         """Return the samples of an instant query: labels and value.
+
+        Args:
+            expr: the query.
+            at: Unix seconds that it asks about; now without.
 
         Raises:
             ValueError: the query cannot be parsed or evaluated; with Prometheus's words.
         """
-        result = self._get("query", query=expr)["result"]
+        when = {} if at is None else {"time": str(at)}
+        result = self._get("query", query=expr, **when)["result"]
         return [(series["metric"], float(series["value"][1])) for series in result]
+
+    def query_range(
+        self, expr: str, begin: float, end: float, step_s: float
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """Return the curves of a query: labels, and pairs of Unix seconds and value.
+
+        Args:
+            expr: the query.
+            begin: first point, Unix seconds.
+            end: of the last one.
+            step_s: between points.
+
+        Raises:
+            ValueError: as for `query`.
+        """
+        span = {"start": str(begin), "end": str(end), "step": str(step_s)}
+        result = self._get("query_range", query=expr, **span)["result"]
+        return [
+            (series["metric"], [(float(at), float(value)) for at, value in series["values"]])
+            for series in result
+        ]
 
     def label_values(self, metric: str, label: str) -> list[str]:
         """Return the values that a label has among the series of a metric."""
