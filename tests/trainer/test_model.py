@@ -79,13 +79,24 @@ def test_kernels_are_drawn_from_a_normal_distribution(shape, stddev):
     assert np.abs(drawn).max() > 3 * stddev
 
 
-def test_the_classifier_is_drawn_evenly_by_its_classes():
+@pytest.mark.parametrize("classes, bound", [(2500, 0.02), (1000, 0.03162), (10, 0.03162)])
+def test_the_classifier_is_drawn_evenly_by_its_classes(classes, bound):
     tf.set_random_seed(1)
     with tf.Session() as session:
-        drawn = session.run(layers.dense_initializer([1280, 100], tf.float32))
-    assert 0.0999 < drawn.max() <= 0.1
-    assert -0.1 <= drawn.min() < -0.0999
-    assert drawn.std() == pytest.approx(0.2 / 12**0.5, rel=0.01)
+        drawn = session.run(layers.dense_initializer([1280, classes], tf.float32))
+    assert 0.999 * bound < drawn.max() <= 1.001 * bound
+    assert -1.001 * bound <= drawn.min() < -0.999 * bound
+    assert drawn.std() == pytest.approx(2 * bound / 12**0.5, rel=0.02)
+
+
+def test_a_new_network_of_few_classes_prefers_none():
+    tf.set_random_seed(1)
+    with tf.Session() as session:
+        head = session.run(layers.dense_initializer([1280, 10], tf.float32))
+    pooled = np.random.RandomState(1).uniform(0, 0.5, [64, 1280])
+    logits = pooled @ head
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert chances.max() < 0.3
 
 
 def test_batch_normalisation_has_the_momentum_it_is_given_and_its_epsilon():

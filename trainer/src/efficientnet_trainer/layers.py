@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Sequence
 import tensorflow.compat.v1 as tf
 
 BATCH_NORM_EPSILON = 1e-3
+IMAGENET_CLASSES = 1000
 
 
 class Layout:
@@ -40,9 +41,13 @@ def conv_initializer(shape: Any, dtype: Any = None, partition_info: Any = None) 
 
 
 def dense_initializer(shape: Any, dtype: Any = None, partition_info: Any = None) -> tf.Tensor:
-    """Draw evenly from +-1/sqrt(classes)."""
+    """Draw evenly from +-1/sqrt(classes), of a thousand classes where there are fewer.
+
+    The published bound is that for ImageNet.  Taken for ten classes it is 0.32, and a new
+    network begins with logits of several units, which it has to unlearn first.
+    """
     del partition_info
-    bound = 1.0 / math.sqrt(int(shape[1]))
+    bound = 1.0 / math.sqrt(max(int(shape[1]), IMAGENET_CLASSES))
     return tf.random.uniform(shape, -bound, bound, dtype=dtype)
 
 
