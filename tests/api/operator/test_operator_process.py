@@ -24,6 +24,16 @@ def read_metrics(operator):
     }
 
 
+def by_resource(metrics, name):
+    """Return the values of one of the operator's metrics of watches."""
+    return {
+        resource: value
+        for (found, *resources), value in metrics.items()
+        if found == f"efficientnet_operator_{name}"
+        for resource in resources
+    }
+
+
 def test_it_serves_health_and_metrics(lab):
     lab.job(npus=2).run()
     assert lab.operator.fetch("/healthz") == "ok"
@@ -39,15 +49,12 @@ def test_it_serves_health_and_metrics(lab):
     assert metrics[("efficientnet_operator_time_to_table_seconds_count",)] >= 1
     assert metrics[("efficientnet_operator_queue_seconds_count",)] >= 1
     assert metrics["efficientnet_operator_job_npus", "digits", lab.namespace] == 2
-    ages = {
-        resource: age
-        for (name, *resources), age in metrics.items()
-        if name.endswith("_watch_age_seconds")
-        for resource in resources
-    }
+    ages = by_resource(metrics, "watch_age_seconds")
     around = {"nodes", "chip reports"}
     assert set(ages) == {"pods", "configmaps", "podgroups.scheduling.k8s.io"} | around
     assert max(ages.values()) < 300
+    # The first break of a watch is an increase only where there was a 0 before.
+    assert set(by_resource(metrics, "watch_restarts_total")) >= set(ages)
     assert metrics[("efficientnet_operator_reconcile_seconds_count",)] >= 1
     assert metrics["efficientnet_operator_reconcile_errors_total", "internal"] == 0
     own = {name for name, *_ in metrics if not name.startswith(("python_", "process_"))}

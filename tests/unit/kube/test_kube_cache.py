@@ -201,8 +201,9 @@ class Answers:
         documents, version = answer
         return [parse(d) for d in documents], version
 
-    async def watch(self, path, selector, version):
+    async def watch(self, path, selector, version, heard):
         for event in self.events:
+            heard()
             yield event
         await asyncio.Event().wait()
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import pytest
 from aiohttp import web
@@ -117,10 +118,10 @@ async def test_a_watch_ends_with_the_servers_error():
         await response.write(an_event(1) + json.dumps(gone).encode() + b"\n")
         return response
 
-    seen = []
+    seen, heard = [], Mock()
     async with serving(answer) as client:
         with pytest.raises(ApiError, match="410 Expired: too old"):
-            async for event in client.watch("/api/v1/pods", "", "1"):
+            async for event in client.watch("/api/v1/pods", "", "1", heard):
                 seen.append(event["object"]["n"])
     assert seen == [1]
 
@@ -136,10 +137,43 @@ async def test_a_watch_that_went_silent_ends(monkeypatch):
         await over.wait()
         return response
 
+    heard = Mock()
     async with serving(answer) as client:
-        seen = [e["object"]["n"] async for e in client.watch("/api/v1/pods", "", "1")]
+        seen = [e["object"]["n"] async for e in client.watch("/api/v1/pods", "", "1", heard)]
         over.set()
     assert seen == [1]
+    # Of the opening and of the event.
+    assert heard.call_count == 2
+
+
+async def test_a_watch_of_what_never_changes_is_heard_of_when_it_opens(monkeypatch):
+    monkeypatch.setattr(client_module, "QUIET_S", 0.05)
+    over = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await over.wait()
+        return response
+
+    heard = Mock()
+    async with serving(answer) as client:
+        async for event in client.watch("/api/v1/pods", "", "1", heard):
+            raise AssertionError(event)
+        over.set()
+    assert heard.call_count == 1
+
+
+async def test_a_watch_that_is_refused_is_not_heard():
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"reason": "Expired", "message": "too old"}, status=410)
+
+    heard = Mock()
+    async with serving(answer) as client:
+        with pytest.raises(ApiError, match="410 Expired"):
+            async for event in client.watch("/api/v1/pods", "", "1", heard):
+                raise AssertionError(event)
+    assert not heard.called
 
 
 async def test_events_longer_than_a_network_buffer_arrive_whole():
@@ -149,5 +183,5 @@ async def test_events_longer_than_a_network_buffer_arrive_whole():
         return web.Response(text=json.dumps(long) + "\n")
 
     async with serving(answer) as client:
-        seen = [e["object"] async for e in client.watch("/api/v1/pods", "", "1")]
+        seen = [e["object"] async for e in client.watch("/api/v1/pods", "", "1", Mock())]
     assert seen == [long["object"]]

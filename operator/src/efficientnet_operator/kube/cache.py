@@ -12,6 +12,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
@@ -83,7 +84,7 @@ class ChildCache(Generic[T]):
 
     @property
     def silent_s(self) -> float | None:
-        """Seconds since a watch delivered something, of the most silent; None where none is."""
+        """Seconds since the most silent watch opened or delivered something; None without one."""
         return time.monotonic() - min(self._heard.values()) if self._heard else None
 
     @property
@@ -150,6 +151,7 @@ class ChildCache(Generic[T]):
         self._started = True
         self._hear(mark)
         refusals = Refusals()
+        restarts = WATCH_RESTARTS.labels(self.resource)
         while True:
             try:
                 children, version = await client.list_all(path, self.parse, JOB_NAME_LABEL)
@@ -173,7 +175,7 @@ class ChildCache(Generic[T]):
                     log.warning("watch of %s failed, listing again: %s", self.resource, error)
             except BROKEN as error:
                 log.warning("watch of %s broke, listing again: %r", self.resource, error)
-            WATCH_RESTARTS.labels(self.resource).inc()
+            restarts.inc()
             await asyncio.sleep(RETRY_S)
 
     def _hear(self, mark: str) -> None:
@@ -181,10 +183,10 @@ class ChildCache(Generic[T]):
 
     async def _watch(self, client: KubeClient, path: str, version: str, mark: str) -> None:
         while True:
-            async for event in client.watch(path, JOB_NAME_LABEL, version):
+            heard = partial(self._hear, mark)
+            async for event in client.watch(path, JOB_NAME_LABEL, version, heard):
                 document = event["object"]
                 version = document["metadata"]["resourceVersion"]
-                self._hear(mark)
                 WATCH_EVENTS.labels(self.resource).inc()
                 if event["type"] == "DELETED":
                     self.remove(document)

@@ -163,11 +163,19 @@ class KubeClient:
             query["continue"] = metadata["continue"]
 
     async def watch(
-        self, path: str, selector: str, resource_version: str
+        self, path: str, selector: str, resource_version: str, heard: Callable[[], None]
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield watch events from ``resource_version`` on, until the server ends the watch.
 
         One that has gone silent, bookmarks included, ends as well.
+
+        Args:
+            path: the collection.
+            selector: of labels.
+            resource_version: what is known already.
+            heard: called when the server opens the watch and for all that it delivers.  The
+                first alone shows that nothing was missed: of a collection in which nothing
+                changes, a watch gets no bookmark until etcd tells of its progress.
 
         Raises:
             ApiError: the watch cannot start there (410: list again).
@@ -182,8 +190,10 @@ class KubeClient:
         response = await self._send("GET", path, query, None, JSON, WATCH_S + 30)
         if response.status >= 400:
             raise _parse_error(response.status, await response.read())
+        heard()
         try:
             async for line in _lines(response.response.content):
+                heard()
                 event: dict[str, Any] = json.loads(line)
                 if event.get("type") == "ERROR":
                     status = event.get("object") or {}

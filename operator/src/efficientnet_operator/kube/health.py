@@ -13,7 +13,7 @@ from efficientnet_operator.kube.serving import listen
 LOOP_LIMIT_S = 60.0
 """So long no healthy event loop stands still."""
 WATCH_LIMIT_S = 3.0 * WATCH_S
-"""Bookmarks come once a minute, and each watch ends by itself after WATCH_S."""
+"""One that is silent is opened again long before, and each ends by itself after WATCH_S."""
 
 
 async def serve_health(

@@ -65,10 +65,11 @@ WATCH_RESTARTS = Counter(
     "Watches that failed, after which everything was listed again.",
     ["resource"],
 )
+"""There from a watch's beginning: an increase from nothing to 1 is none to Prometheus."""
 WATCH_AGE_SECONDS = Gauge(
     f"{PREFIX}_watch_age_seconds",
-    "Seconds since the watch last delivered something, bookmarks included, which come about once "
-    "a minute; of several namespaces the one that is silent longest.",
+    "Seconds since the watch was opened or last delivered something, bookmarks included; one that "
+    "is silent for 90 s is opened again. Of several namespaces the one that is silent longest.",
     ["resource"],
 )
 

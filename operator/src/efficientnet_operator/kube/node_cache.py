@@ -66,7 +66,7 @@ class NodeCache(Generic[T]):
 
     @property
     def silent_s(self) -> float | None:
-        """Seconds since the watch delivered something; None where there is none."""
+        """Seconds since the watch opened or delivered something; None where there is none."""
         return None if self._heard is None else time.monotonic() - self._heard
 
     def get(self, node: str) -> T | None:
@@ -101,6 +101,7 @@ class NodeCache(Generic[T]):
     async def follow(self, client: KubeClient, path: str) -> None:
         """List and watch one path for ever; errors are logged and it is listed again."""
         self.synced = False
+        restarts = WATCH_RESTARTS.labels(self.resource)
         while True:
             pause_s = RETRY_S
             try:
@@ -115,7 +116,7 @@ class NodeCache(Generic[T]):
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 log.warning("watch of %s broke, listing again: %r", self.resource, error)
             if not self.source:
-                WATCH_RESTARTS.labels(self.resource).inc()
+                restarts.inc()
             await asyncio.sleep(pause_s)
 
     async def read_once(self, client: KubeClient, path: str) -> None:
@@ -140,7 +141,7 @@ class NodeCache(Generic[T]):
 
     async def _list(self, client: KubeClient, path: str) -> str:
         found, version = await client.list_all(path, self._parse, self._selector)
-        self._heard = time.monotonic()
+        self._hear()
         if self.source:
             log.info("%s can be read now", self.resource)
         self.source = ""
@@ -151,12 +152,14 @@ class NodeCache(Generic[T]):
         self.keep_only(node for node, _ in found)
         return version
 
+    def _hear(self) -> None:
+        self._heard = time.monotonic()
+
     async def _watch(self, client: KubeClient, path: str, version: str) -> None:
         while True:
-            async for event in client.watch(path, self._selector, version):
+            async for event in client.watch(path, self._selector, version, self._hear):
                 document = event["object"]
                 version = document["metadata"]["resourceVersion"]
-                self._heard = time.monotonic()
                 WATCH_EVENTS.labels(self.resource).inc()
                 if event["type"] == "DELETED":
                     self.remove(document)
