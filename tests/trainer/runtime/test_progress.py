@@ -71,6 +71,7 @@ def test_metrics_have_a_sample_for_each_figure_that_is_known():
     assert 'efficientnet_training_loss{rank="0"} 0.5' in text
     assert 'efficientnet_training_loss{rank="1"}' not in text
     assert 'efficientnet_checkpoint_last_step{rank="0"} 100.0' in text
+    assert 'efficientnet_training_records_skipped_total{rank="0"} 0.0' in text
     assert 'efficientnet_training_phase{phase="saving",rank="1"} 1.0' in text
     assert 'efficientnet_training_phase{phase="training",rank="1"} 0.0' in text
 

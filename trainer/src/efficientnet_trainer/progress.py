@@ -62,7 +62,7 @@ class RankState(RankProgress):
     step_seconds_sum: Optional[float] = None
     input_wait_ratio: Optional[float] = None
     input_wait_seconds: Optional[float] = None
-    records_skipped: Optional[int] = None
+    records_skipped: int = 0
     loss_scale: Optional[float] = None
     nan_steps: int = 0
     start_seconds: Dict[str, float] = {}
