@@ -31,7 +31,7 @@ help: ## list what make can do
 setup: ## install what is missing (packages, uv, Go), build the cluster's binaries
 	@tools/setup.sh all
 
-setup-python:
+setup-python: ## the two Python environments alone
 	@tools/setup.sh python
 
 demo: setup ## train digits with 4 ranks on a local cluster of 2 nodes, end to end
@@ -64,7 +64,7 @@ test-deploy: setup ## chart, manifests and images
 test-e2e: setup ## jobs on real kubelets
 	$(PYTEST) tests/e2e -q -n 2 --dist loadfile --durations=10
 
-dashboard-pictures: setup ## draw the dashboards with a run's data; needs the cluster of `make demo`
+dashboard-pictures: setup ## run the demo's job again and draw the dashboards with its data
 	$(BENCH) -m dashboards.pictures --name $(NAME)
 
 bench-idle: setup ## measure what an operator costs that has little to do

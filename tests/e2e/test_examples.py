@@ -26,7 +26,6 @@ def trained(equipped, run_for_all):
     job = read("cpu")
     job["spec"]["training"] |= {
         "trainSteps": STEPS,
-        "stepsPerEval": STEPS,
         "saveCheckpointsSteps": STEPS,
         "extraArgs": [*QUICK],
     }

@@ -96,6 +96,7 @@ def tell(cluster: Cluster, job: dict[str, Any], seconds: float) -> None:
         f"  kubectl describe enj {JOB};  kubectl logs {JOB}-1-0\n"
         "  operator metrics: kubectl -n efficientnet-system port-forward "
         "deploy/efficientnet-operator 8080, then curl localhost:8080/metrics\n"
+        f"  its curves as a picture: {story.make('demo-plot', cluster.name)}\n"
         f"  TensorBoard: trainer/.venv/bin/tensorboard --logdir {cluster.folder}/volumes/output\n"
         f"  run it again: {story.make('demo', cluster.name)};  "
         f"remove the cluster: {story.make('cluster-down', cluster.name)}\n"

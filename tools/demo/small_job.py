@@ -33,6 +33,5 @@ def build_small_job(name: str, train_steps: int, **spec: Any) -> dict[str, Any]:
         "mode": "Train",
         "extraArgs": ["--log_steps=1", *QUICK],
     }
-    del job["spec"]["training"]["stepsPerEval"]
     job["spec"] |= spec
     return job
