@@ -71,6 +71,14 @@ def test_a_dashboard_can_be_used_without_another(name):
     assert len(ids) == len(set(ids))
 
 
+def test_the_page_about_them_speaks_of_panels_that_are_there():
+    page = FOLDER.parents[3] / "docs/dashboards.md"
+    named = re.findall(r"(?<!\*)\*([A-Z][^*\n]+)\*(?!\*)", page.read_text())
+    titles = {panel["title"] for panel in PANELS.values()} | {"Jobs", "Training", "Operator"}
+    assert len(named) > 20
+    assert set(named) <= titles
+
+
 def test_a_job_in_the_table_leads_to_its_training():
     (link,) = PANELS["jobs: Jobs"]["fieldConfig"]["defaults"]["links"]
     path, _, query = link["url"].partition("?")

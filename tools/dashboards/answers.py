@@ -35,7 +35,7 @@ def fill(query: str, values: Mapping[str, str]) -> str:
     """Return a query with a dashboard's variables replaced.
 
     Args:
-        query: with variables as ``$name``.
+        query: with variables as ``$name`` or ``${name}``.
         values: variable to value.
 
     Raises:
@@ -43,12 +43,13 @@ def fill(query: str, values: Mapping[str, str]) -> str:
     """
 
     def replace(variable: re.Match[str]) -> str:
-        if variable[1] not in values:
+        name = variable[1] or variable[2]
+        if name not in values:
             known = ", ".join(values)
             raise ValueError(f"{query}: {variable[0]} has no value; there are some for {known}")
-        return values[variable[1]]
+        return values[name]
 
-    return re.sub(r"\$(\w+)", replace, query)
+    return re.sub(r"\$(?:(\w+)|\{([^}]*)\})", replace, query)
 
 
 def key_of(panel: Mapping[str, Any], target: Mapping[str, Any]) -> str:

@@ -7,10 +7,11 @@ JSON; the looks are matplotlib's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -23,6 +24,7 @@ INCHES_PER_COLUMN, INCHES_PER_ROW = 0.58, 0.36
 GAP = 0.12
 """Between panels, in columns and rows."""
 COLORS = {"green": "#1a7f37", "yellow": "#b08800", "orange": "#bc4c00", "red": "#cf222e"}
+COLORS_OF_CURVES = [matplotlib.colormaps["tab20"](i) for i in (*range(0, 20, 2), *range(1, 20, 2))]
 FRAME, TEXT, FAINT = "#d0d7de", "#1f2328", "#656d76"
 MOST_IN_LEGEND = 6
 
@@ -132,7 +134,7 @@ def _draw_curves(axes: Axes, panel: Any, found: Mapping[str, list[Curve]], times
     ]
     below: dict[float, float] = {}
     for number, (name, points) in enumerate(named):
-        color = f"C{number % 10}"
+        color = COLORS_OF_CURVES[number % len(COLORS_OF_CURVES)]
         known = dict(points)
         minutes = [(at - times[0]) / 60 for at in times]
         values = [known.get(at, nan) for at in times]
@@ -150,10 +152,20 @@ def _draw_curves(axes: Axes, panel: Any, found: Mapping[str, list[Curve]], times
             if step["value"] is not None and low <= step["value"] <= 1.3 * high:
                 axes.axhline(step["value"], linestyle="--", color=COLORS[step["color"]])
     _scale_axes(axes, (times[-1] - times[0]) / 60, defaults["unit"])
+    _draw_legend(axes, [max(value for _, value in points) for _, points in named])
+
+
+def _draw_legend(axes: Axes, highest: Sequence[float]) -> None:
+    """Name the curves; of many those that reach highest, for there is no room to scroll."""
     handles, names = axes.get_legend_handles_labels()
+    ranked = sorted(range(len(names)), key=lambda number: -highest[number])[:MOST_IN_LEGEND]
+    shown = sorted(ranked)
+    title = f"{len(shown)} of {len(names)}:" if len(shown) < len(names) else None
     axes.legend(
-        handles[:MOST_IN_LEGEND],
-        names[:MOST_IN_LEGEND],
+        [handles[number] for number in shown],
+        [names[number] for number in shown],
+        title=title,
+        title_fontsize=7,
         loc="upper left",
         bbox_to_anchor=(-0.08, -0.13),
         ncols=4 if max(map(len, names)) < 12 else 2,

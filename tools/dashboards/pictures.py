@@ -1,6 +1,6 @@
 """Run the digits' job beside a real Prometheus, and draw the dashboards with what it scraped.
 
-    make dashboard-pictures    (needs the cluster of `make demo`)
+    make dashboard-pictures    (needs the cluster of `make demo`, whose job it runs anew)
 
 ``--again`` draws the last recording.
 """
@@ -14,6 +14,7 @@ import sys
 from demo import stage
 from demo.__main__ import follow
 from localcluster.cluster import Cluster
+from localcluster.errors import ClusterError
 from monitoring_lab.scrapes import watching
 
 from dashboards.drawing import draw
@@ -33,10 +34,12 @@ def main() -> int:
     if not arguments.again:
         try:
             recording = run_and_record(stage.find_cluster(arguments.name))
-        except stage.DemoError as error:
+        except (stage.DemoError, ClusterError, ValueError) as error:
             parser.exit(2, f"dashboard-pictures: {error}\n")
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(json.dumps(recording))
+    if not KEPT.exists():
+        parser.exit(2, f"dashboard-pictures: there is no {KEPT} to draw; leave --again away\n")
     answers = json.loads(KEPT.read_text())
     for name, board in BOARDS.items():
         picture = PICTURES / f"dashboard-{name}.png"

@@ -29,7 +29,7 @@ def record(prometheus: Prometheus, job: dict[str, Any]) -> Recording:
     Figures and tables are those of shortly before its last step: later the ranks are gone.
 
     Raises:
-        ValueError: a query cannot be answered.
+        ValueError: a query cannot be answered, or the operator's series of the job are not there.
     """
     begin = _seconds(job["metadata"]["creationTimestamp"])
     # The operator's own series tell of the end at a later scrape.
@@ -37,8 +37,13 @@ def record(prometheus: Prometheus, job: dict[str, Any]) -> Recording:
     time.sleep(max(0.0, end - time.time()))
     steps = f'efficientnet_operator_job_step{{namespace="{NAMESPACE}", job_name="{stage.JOB}"}}'
     total = job["status"]["progress"]["totalSteps"]
-    ((_, curve),) = prometheus.query_range(f"max({steps})", begin, end, 1.0)
-    span = Span(begin, max(at for at, step in curve if step < total), end, POINTS)
+    curves = prometheus.query_range(f"max({steps})", begin, end, 1.0)
+    before = [at for _, curve in curves for at, step in curve if step < total]
+    if not before:
+        raise ValueError(
+            f"Prometheus has no sample of {steps} below {total}: does it reach the operator's pod?"
+        )
+    span = Span(begin, max(before), end, POINTS)
     return {
         name: ask(board, _values_for(name), prometheus, span) for name, board in BOARDS.items()
     }

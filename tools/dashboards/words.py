@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
 from dashboards.answers import Curve, Labels
 
 UNIT_WORDS = {"ops": "/s", "reqps": "/s", "watt": " W", "celsius": " °C", "percent": " %"}
+SCALES = {
+    "short": (1000, ("", " K", " M", " G")),
+    "bytes": (1024, (" B", " KiB", " MiB", " GiB", " TiB")),
+}
 
 
 def name_series(legend: str, labels: Labels) -> str:
@@ -58,27 +62,30 @@ def format_value(value: float, unit: str) -> str:
     if not isfinite(value):
         return ""
     if unit == "percentunit":
-        return f"{100 * value:.3g} %"
+        return f"{_round(100 * value)} %"
     if unit in {"s", "dtdurations"}:
         return _format_seconds(value)
-    if unit == "bytes":
-        return _scale(value, 1024, (" B", " KiB", " MiB", " GiB"))
     if unit in UNIT_WORDS:
-        return f"{value:.3g}{UNIT_WORDS[unit]}"
-    return _scale(value, 1000, ("", " K", " M"))
+        return f"{_round(value)}{UNIT_WORDS[unit]}"
+    return _scale(value, *SCALES.get(unit, SCALES["short"]))
 
 
 def _format_seconds(value: float) -> str:
-    if abs(value) < 1:
-        return f"{1000 * value:.3g} ms"
-    if abs(value) < 120:
-        return f"{value:.3g} s"
-    return f"{value / 60:.3g} min" if abs(value) < 7200 else f"{value / 3600:.3g} h"
+    for limit, divisor, word in ((1, 0.001, "ms"), (120, 1, "s"), (7200, 60, "min")):
+        if abs(value) < limit:
+            return f"{_round(value / divisor)} {word}"
+    return f"{_round(value / 3600)} h"
 
 
-def _scale(value: float, base: int, words: tuple[str, ...]) -> str:
-    for word in words[:-1]:
-        if abs(value) < base:
-            return f"{value:.3g}{word}"
+def _scale(value: float, base: int, words: Sequence[str]) -> str:
+    """Return a value in the first of some units, each so many times the one before, that fits."""
+    power = 0
+    while abs(value) >= base and power < len(words) - 1:
         value /= base
-    return f"{value:.3g}{words[-1]}"
+        power += 1
+    return f"{_round(value)}{words[power]}"
+
+
+def _round(value: float) -> str:
+    """Return three digits that count, or all of an integer part that has more."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,6 +1,7 @@
 """What pictures of dashboards write: values, names of series, tables, queries about a job."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ VALUES = [
     (200, "short", "200"),
     (11600, "short", "11.6 K"),
     (2_500_000, "short", "2.5 M"),
-    (1023, "bytes", "1.02e+03 B"),
+    (999.6, "short", "1000"),
+    (12e12, "short", "12000 G"),
+    (1023, "bytes", "1023 B"),
     (73.8 * 1024**2, "bytes", "73.8 MiB"),
-    (2 * 1024**4, "bytes", "2.05e+03 GiB"),
+    (2 * 1024**4, "bytes", "2 TiB"),
     (61, "celsius", "61 °C"),
     (0.25, "reqps", "0.25/s"),
     (float("nan"), "short", ""),
@@ -65,8 +68,11 @@ def test_a_table_has_a_row_for_each_job():
 def test_a_query_asks_about_what_is_chosen():
     values = {"job": "b0", "__rate_interval": "1m"}
     assert fill('rate(x{job="$job"}[$__rate_interval])', values) == 'rate(x{job="b0"}[1m])'
+    assert fill('x{job="${job}"}', values) == 'x{job="b0"}'
 
 
-def test_a_variable_without_a_value_is_named():
-    with pytest.raises(ValueError, match=r"x\{\$a\}: \$a has no value; there are some for job"):
-        fill("x{$a}", {"job": "b0"})
+@pytest.mark.parametrize("variable", ["$a", "${a}", "${job:regex}"])
+def test_a_variable_without_a_value_is_named(variable):
+    found = re.escape(f"x{variable}: {variable} has no value; there are some for job")
+    with pytest.raises(ValueError, match=found):
+        fill(f"x{variable}", {"job": "b0"})
