@@ -9,7 +9,7 @@ PYTHON := operator/.venv/bin/python
 PYTEST := operator/.venv/bin/pytest
 RUFF := operator/.venv/bin/ruff
 TRAINER_PYTEST := trainer/.venv/bin/pytest --rootdir . -c trainer/pyproject.toml
-BENCH := PYTHONPATH=tools uv run --locked --project operator --group bench python
+BENCH := PYTHONPATH=tools $(PYTHON)
 MUTATION := PYTHONPATH=tools uv run --locked --project operator --group mutation python -m mutation
 DASHBOARDS := PYTHONPATH=tools uv run --quiet --locked --isolated --project operator \
 	--only-group dashboards python -m dashboards

@@ -133,7 +133,8 @@ def _draw_curves(axes: Axes, panel: Any, found: Mapping[str, list[Curve]], times
         for labels, points in found[target["refId"]]
     ]
     below: dict[float, float] = {}
-    for number, (name, points) in enumerate(named):
+    lines = []
+    for number, (_, points) in enumerate(named):
         color = COLORS_OF_CURVES[number % len(COLORS_OF_CURVES)]
         known = dict(points)
         minutes = [(at - times[0]) / 60 for at in times]
@@ -145,26 +146,27 @@ def _draw_curves(axes: Axes, panel: Any, found: Mapping[str, list[Curve]], times
             below |= {at: top for at, top in zip(times, values, strict=True) if isfinite(top)}
         # A series of one point has no line.
         marker = "." if len(points) < 3 else ""
-        axes.plot(minutes, values, color=color, linewidth=1.2, marker=marker, label=name)
+        lines += axes.plot(minutes, values, color=color, linewidth=1.2, marker=marker)
     if custom.get("thresholdsStyle", {}).get("mode") == "dashed":
         low, high = axes.get_ylim()
         for step in defaults["thresholds"]["steps"]:
             if step["value"] is not None and low <= step["value"] <= 1.3 * high:
                 axes.axhline(step["value"], linestyle="--", color=COLORS[step["color"]])
     _scale_axes(axes, (times[-1] - times[0]) / 60, defaults["unit"])
-    _draw_legend(axes, [max(value for _, value in points) for _, points in named])
+    highest = [max((v for _, v in points if isfinite(v)), default=0.0) for _, points in named]
+    _draw_legend(axes, lines, [name for name, _ in named], highest)
 
 
-def _draw_legend(axes: Axes, highest: Sequence[float]) -> None:
+def _draw_legend(
+    axes: Axes, lines: Sequence[Any], names: Sequence[str], highest: Sequence[float]
+) -> None:
     """Name the curves; of many those that reach highest, for there is no room to scroll."""
-    handles, names = axes.get_legend_handles_labels()
-    ranked = sorted(range(len(names)), key=lambda number: -highest[number])[:MOST_IN_LEGEND]
-    shown = sorted(ranked)
-    title = f"{len(shown)} of {len(names)}:" if len(shown) < len(names) else None
+    by_height = sorted(range(len(names)), key=lambda number: -highest[number])
+    shown = sorted(by_height[:MOST_IN_LEGEND])
     axes.legend(
-        [handles[number] for number in shown],
+        [lines[number] for number in shown],
         [names[number] for number in shown],
-        title=title,
+        title=f"{len(shown)} of {len(names)}:" if len(shown) < len(names) else None,
         title_fontsize=7,
         loc="upper left",
         bbox_to_anchor=(-0.08, -0.13),
