@@ -162,7 +162,9 @@ def _draw_legend(
 ) -> None:
     """Name the curves; of many those that reach highest, for there is no room to scroll."""
     by_height = sorted(range(len(names)), key=lambda number: -highest[number])
-    shown = sorted(by_height[:MOST_IN_LEGEND])
+    # The line that tells of the others takes the room of two names.
+    room = MOST_IN_LEGEND if len(names) <= MOST_IN_LEGEND else MOST_IN_LEGEND - 2
+    shown = sorted(by_height[:room])
     axes.legend(
         [lines[number] for number in shown],
         [names[number] for number in shown],
