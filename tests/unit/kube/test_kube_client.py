@@ -183,5 +183,5 @@ async def test_events_longer_than_a_network_buffer_arrive_whole():
         return web.Response(text=json.dumps(long) + "\n")
 
     async with serving(answer) as client:
-        seen = [e["object"] async for e in client.watch("/api/v1/pods", "", "1", Mock())]
+        seen = [e["object"] async for e in client.watch("/api/v1/pods", "", "1")]
     assert seen == [long["object"]]

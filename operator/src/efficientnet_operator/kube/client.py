@@ -163,7 +163,11 @@ class KubeClient:
             query["continue"] = metadata["continue"]
 
     async def watch(
-        self, path: str, selector: str, resource_version: str, heard: Callable[[], None]
+        self,
+        path: str,
+        selector: str,
+        resource_version: str,
+        heard: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield watch events from ``resource_version`` on, until the server ends the watch.
 
