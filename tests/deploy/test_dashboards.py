@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 from dashboards.answers import fill
+from dashboards.boards import BOARDS
 from monitoring_lab import npu_samples
 from monitoring_lab.exported import exported_metrics, expose_trainer, used_metrics
 from monitoring_lab.exporter import exporting
 from monitoring_lab.operator_samples import BusyOperator
 from monitoring_lab.prometheus import Prometheus
 
-FOLDER = Path(__file__).parents[2] / "charts/efficientnet-operator/files/dashboards"
-BOARDS = {path.stem: json.loads(path.read_text()) for path in FOLDER.glob("*.json")}
 PANELS = {
     f"{name}: {panel['title']}": panel
     for name, board in BOARDS.items()
@@ -72,7 +71,7 @@ def test_a_dashboard_can_be_used_without_another(name):
 
 
 def test_the_page_about_them_speaks_of_panels_that_are_there():
-    page = FOLDER.parents[3] / "docs/dashboards.md"
+    page = Path(__file__).parents[2] / "docs/dashboards.md"
     named = re.findall(r"(?<!\*)\*([A-Z][^*\n]+)\*(?!\*)", page.read_text())
     titles = {panel["title"] for panel in PANELS.values()} | {"Jobs", "Training", "Operator"}
     assert len(named) > 20

@@ -132,12 +132,12 @@ def _draw_curves(axes: Axes, panel: Any, found: Mapping[str, list[Curve]], times
         for target in panel["targets"]
         for labels, points in found[target["refId"]]
     ]
+    minutes = [(at - times[0]) / 60 for at in times]
     below: dict[float, float] = {}
     lines = []
     for number, (_, points) in enumerate(named):
         color = COLORS_OF_CURVES[number % len(COLORS_OF_CURVES)]
         known = dict(points)
-        minutes = [(at - times[0]) / 60 for at in times]
         values = [known.get(at, nan) for at in times]
         if "stacking" in custom:
             base = [below.get(at, 0.0) for at in times]
@@ -152,7 +152,7 @@ def _draw_curves(axes: Axes, panel: Any, found: Mapping[str, list[Curve]], times
         for step in defaults["thresholds"]["steps"]:
             if step["value"] is not None and low <= step["value"] <= 1.3 * high:
                 axes.axhline(step["value"], linestyle="--", color=COLORS[step["color"]])
-    _scale_axes(axes, (times[-1] - times[0]) / 60, defaults["unit"])
+    _scale_axes(axes, minutes[-1], defaults["unit"])
     highest = [max((v for _, v in points if isfinite(v)), default=0.0) for _, points in named]
     _draw_legend(axes, lines, [name for name, _ in named], highest)
 

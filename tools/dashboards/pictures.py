@@ -17,8 +17,9 @@ from localcluster.cluster import Cluster
 from localcluster.errors import ClusterError
 from monitoring_lab.scrapes import watching
 
+from dashboards.boards import BOARDS
 from dashboards.drawing import draw
-from dashboards.recording import BOARDS, NAMESPACE, PODS, Recording, record
+from dashboards.recording import NAMESPACE, PODS, Recording, record
 
 KEPT = stage.ROOT / "build/dashboards.json"
 PICTURES = stage.ROOT / "docs/images"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import datetime
 from typing import Any
@@ -12,9 +11,8 @@ from monitoring_lab.prometheus import Prometheus
 from monitoring_lab.scrapes import EVERY_MS
 
 from dashboards.answers import Curve, Span, ask, key_of
+from dashboards.boards import BOARDS
 
-FOLDER = stage.ROOT / "charts/efficientnet-operator/files/dashboards"
-BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 NAMESPACE = "default"
 PODS = [f"{stage.JOB}-1-{rank}" for rank in range(4)]
 POINTS = 150

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from efficientnet_operator.core.identity import ATTEMPT_LABEL, JOB_NAME_LABEL
 from localcluster.cluster import Cluster
 
 from monitoring_lab import npu_samples
@@ -20,11 +21,7 @@ from monitoring_lab.exporter import exporting
 from monitoring_lab.prometheus import Prometheus
 
 EVERY_MS = 2000
-APP, JOB, ATTEMPT = (
-    "app.kubernetes.io/name",
-    "efficientnet.dev/job-name",
-    "efficientnet.dev/attempt",
-)
+APP_LABEL = "app.kubernetes.io/name"
 
 
 @contextmanager
@@ -75,7 +72,7 @@ def operator_targets(pods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         _target(pod)
         for pod in pods
-        if _labels(pod).get(APP) == "efficientnet-operator" and _runs(pod)
+        if _labels(pod).get(APP_LABEL) == "efficientnet-operator" and _runs(pod)
     ]
 
 
@@ -84,12 +81,12 @@ def trainer_targets(pods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         _target(
             pod,
-            job_name=_labels(pod)[JOB],
-            attempt=_labels(pod)[ATTEMPT],
+            job_name=_labels(pod)[JOB_NAME_LABEL],
+            attempt=_labels(pod)[ATTEMPT_LABEL],
             node=pod["spec"]["nodeName"],
         )
         for pod in pods
-        if JOB in _labels(pod) and _runs(pod)
+        if JOB_NAME_LABEL in _labels(pod) and _runs(pod)
     ]
 
 

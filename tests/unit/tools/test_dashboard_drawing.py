@@ -1,17 +1,14 @@
 """Pictures of the dashboards: every panel is drawn, with and without data."""
 
 import io
-import json
 from math import nan
-from pathlib import Path
 
 import pytest
 from dashboards.answers import key_of
+from dashboards.boards import BOARDS
 from dashboards.drawing import draw
 from matplotlib.text import Text
 
-FOLDER = Path(__file__).parents[3] / "charts/efficientnet-operator/files/dashboards"
-BOARDS = {path.stem: json.loads(path.read_text()) for path in FOLDER.glob("*.json")}
 LABELS = {"namespace": "a", "job_name": "b0", "phase": "Running"}
 
 

@@ -1,14 +1,12 @@
 """What pictures of dashboards write: values, names of series, tables, queries about a job."""
 
-import json
 import re
-from pathlib import Path
 
 import pytest
 from dashboards.answers import fill
+from dashboards.boards import BOARDS
 from dashboards.words import color_of, format_value, name_series, tabulate
 
-FOLDER = Path(__file__).parents[3] / "charts/efficientnet-operator/files/dashboards"
 VALUES = [
     (0.9753, "percentunit", "97.5 %"),
     (41.0, "percent", "41 %"),
@@ -53,8 +51,7 @@ def test_a_value_has_the_colour_of_its_threshold(value, color):
 
 
 def test_a_table_has_a_row_for_each_job():
-    board = json.loads((FOLDER / "jobs.json").read_text())
-    (panel,) = (p for p in board["panels"] if p["type"] == "table")
+    (panel,) = (p for p in BOARDS["jobs"]["panels"] if p["type"] == "table")
     first, second = ({"namespace": "a", "job_name": name} for name in ("x", "y"))
     found = {target["refId"]: [] for target in panel["targets"]}
     found["A"] = [({**job, "phase": "Running"}, [(0, 1.0)]) for job in (second, first)]
