@@ -118,22 +118,24 @@ async def test_a_watch_ends_with_the_servers_error():
         await response.write(an_event(1) + json.dumps(gone).encode() + b"\n")
         return response
 
-    seen, heard = [], Mock()
+    seen = []
     async with serving(answer) as client:
         with pytest.raises(ApiError, match="410 Expired: too old"):
-            async for event in client.watch("/api/v1/pods", "", "1", heard):
+            async for event in client.watch("/api/v1/pods", "", "1"):
                 seen.append(event["object"]["n"])
     assert seen == [1]
 
 
-async def test_a_watch_that_went_silent_ends(monkeypatch):
+@pytest.mark.parametrize("versions", [[1], []], ids=["after an event", "from its opening on"])
+async def test_a_watch_that_went_silent_ends(monkeypatch, versions):
     monkeypatch.setattr(client_module, "QUIET_S", 0.05)
     over = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        await response.write(an_event(1))
+        for version in versions:
+            await response.write(an_event(version))
         await over.wait()
         return response
 
@@ -141,27 +143,9 @@ async def test_a_watch_that_went_silent_ends(monkeypatch):
     async with serving(answer) as client:
         seen = [e["object"]["n"] async for e in client.watch("/api/v1/pods", "", "1", heard)]
         over.set()
-    assert seen == [1]
-    # Of the opening and of the event.
-    assert heard.call_count == 2
-
-
-async def test_a_watch_of_what_never_changes_is_heard_of_when_it_opens(monkeypatch):
-    monkeypatch.setattr(client_module, "QUIET_S", 0.05)
-    over = asyncio.Event()
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await over.wait()
-        return response
-
-    heard = Mock()
-    async with serving(answer) as client:
-        async for event in client.watch("/api/v1/pods", "", "1", heard):
-            raise AssertionError(event)
-        over.set()
-    assert heard.call_count == 1
+    assert seen == versions
+    # Of the opening and of each event.
+    assert heard.call_count == 1 + len(versions)
 
 
 async def test_a_watch_that_is_refused_is_not_heard():

@@ -182,8 +182,8 @@ class ChildCache(Generic[T]):
         self._heard[mark] = time.monotonic()
 
     async def _watch(self, client: KubeClient, path: str, version: str, mark: str) -> None:
+        heard = partial(self._hear, mark)
         while True:
-            heard = partial(self._hear, mark)
             async for event in client.watch(path, JOB_NAME_LABEL, version, heard):
                 document = event["object"]
                 version = document["metadata"]["resourceVersion"]
