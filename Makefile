@@ -9,14 +9,14 @@ PYTHON := operator/.venv/bin/python
 PYTEST := operator/.venv/bin/pytest
 RUFF := operator/.venv/bin/ruff
 TRAINER_PYTEST := trainer/.venv/bin/pytest --rootdir . -c trainer/pyproject.toml
-BENCH := PYTHONPATH=tools $(PYTHON)
+TOOLS := PYTHONPATH=tools $(PYTHON)
 MUTATION := PYTHONPATH=tools uv run --locked --project operator --group mutation python -m mutation
 DASHBOARDS := PYTHONPATH=tools uv run --quiet --locked --isolated --project operator \
 	--only-group dashboards python -m dashboards
 DOCS := NO_MKDOCS_2_WARNING=1 uv run --quiet --locked --isolated --project operator --only-group docs
 AUDIT := PYTHONPATH=tools uv run --quiet --locked --isolated --project operator \
 	--only-group audit python -m audit
-CLUSTER := PYTHONPATH=tools $(PYTHON) -m localcluster
+CLUSTER := $(TOOLS) -m localcluster
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -35,7 +35,7 @@ setup-python: ## the two Python environments alone
 	@tools/setup.sh python
 
 demo: setup ## train digits with 4 ranks on a local cluster of 2 nodes, end to end
-	@PYTHONPATH=tools $(PYTHON) -m demo --name $(NAME)
+	@$(TOOLS) -m demo --name $(NAME)
 
 demo-plot: setup-python ## draw the demo's loss, accuracy, rate and speed as PNG
 	@trainer/.venv/bin/efficientnet-trainer plot $$(dirname $$($(CLUSTER) kubeconfig --name $(NAME)))/volumes/output
@@ -65,23 +65,23 @@ test-e2e: setup ## jobs on real kubelets
 	$(PYTEST) tests/e2e -q -n 2 --dist loadfile --durations=10
 
 dashboard-pictures: setup ## run the demo's job again and draw the dashboards with its data
-	$(BENCH) -m dashboards.pictures --name $(NAME)
+	$(TOOLS) -m dashboards.pictures --name $(NAME)
 
 bench-idle: setup ## measure what an operator costs that has little to do
-	$(BENCH) tests/bench/operator_idle.py
+	$(TOOLS) tests/bench/operator_idle.py
 
 bench-gang: setup ## measure table, restart and stop of a gang; needs the cluster of `make demo`
-	$(BENCH) tests/bench/gang_times.py --name $(NAME)
+	$(TOOLS) tests/bench/gang_times.py --name $(NAME)
 
 bench-user: setup ## measure what a user waits for; needs the cluster of `make demo`
-	$(BENCH) tests/bench/user_times.py --name $(NAME)
+	$(TOOLS) tests/bench/user_times.py --name $(NAME)
 
 bench-operator: setup ## measure gangs of 8 to 5,000 NPUs on kwok's nodes against a bare loop
-	$(BENCH) tests/bench/operator_scale.py
+	$(TOOLS) tests/bench/operator_scale.py
 
 bench-trainer: setup-python ## measure the trainer's input, step, start and memory against bare loops
-	$(BENCH) tests/bench/trainer.py
-	$(BENCH) tests/bench/trainer_loop.py
+	$(TOOLS) tests/bench/trainer.py
+	$(TOOLS) tests/bench/trainer_loop.py
 
 lint: setup-python ## ruff and the import rules
 	$(RUFF) check operator tools tests trainer
@@ -108,11 +108,11 @@ generate: setup ## write the CRD, references, dashboards, the chart's page and d
 	tools/manifests.sh
 
 docs: setup-python ## build the documentation site into build/site; a broken link fails
-	PYTHONPATH=tools $(PYTHON) -m docsite build/site-source
+	$(TOOLS) -m docsite build/site-source
 	$(DOCS) mkdocs build --strict
 
 release: setup ## build wheels, chart, bills of materials and checksums into dist/
-	PYTHONPATH=tools $(PYTHON) -m release dist
+	$(TOOLS) -m release dist
 
 verify: generate ## generate, then fail on a difference; audit
 	@tools/verify.sh
