@@ -91,7 +91,7 @@ def _now() -> Panels:
     )
     yield parts.figure(
         "Oldest watch",
-        "Seconds since the most silent watch last delivered something, bookmarks included.",
+        "Seconds since the most silent watch was opened or last delivered something.",
         "s",
         f"max(efficientnet_operator_watch_age_seconds{{{HERE}}})",
         steps=[(None, "green"), (100, "yellow"), (300, "red")],
@@ -162,7 +162,7 @@ def _api() -> Panels:
 def _watches() -> Panels:
     yield parts.curve(
         "Silence",
-        "Seconds since each watch last delivered something. Bookmarks come about once a minute; "
+        "Seconds since each watch was opened or last delivered something: at most 90 while it can be opened; "
         "300 are an alert, at 900 the kubelet restarts the operator.",
         "s",
         {"{{resource}}": f"max by (resource) (efficientnet_operator_watch_age_seconds{{{HERE}}})"},

@@ -35,7 +35,7 @@ TOO_MANY = HTTPStatus.TOO_MANY_REQUESTS
 PAGE = 500
 WATCH_S = 300
 QUIET_S = 90.0
-"""A watch that says nothing for so long is dead: the API server sends a bookmark each minute."""
+"""A watch that says nothing for so long may be dead: mostly a bookmark comes each minute."""
 RETRIES = 5
 
 T = TypeVar("T")

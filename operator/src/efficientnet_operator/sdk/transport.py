@@ -24,7 +24,7 @@ TIMEOUT_S = 30.0
 IDLE_S = 15.0
 """A connection that rested for longer may have been closed by something on the way."""
 QUIET_S = 90.0
-"""A watch that says nothing for so long is dead: the API server sends a bookmark each minute."""
+"""A watch that says nothing for so long may be dead: mostly a bookmark comes each minute."""
 LOST = (OSError, http.client.HTTPException)
 
 
