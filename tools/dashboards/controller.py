@@ -162,8 +162,8 @@ def _api() -> Panels:
 def _watches() -> Panels:
     yield parts.curve(
         "Silence",
-        "Seconds since each watch was opened or last delivered something: at most 90 while it can be opened; "
-        "300 are an alert, at 900 the kubelet restarts the operator.",
+        "Seconds since each watch was opened or last delivered something: at most 90 while it can "
+        "be opened; 300 are an alert, at 900 the kubelet restarts the operator.",
         "s",
         {"{{resource}}": f"max by (resource) (efficientnet_operator_watch_age_seconds{{{HERE}}})"},
         steps=[(None, "green"), (300, "red")],
