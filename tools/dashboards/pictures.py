@@ -19,7 +19,7 @@ from monitoring_lab.scrapes import watching
 
 from dashboards.boards import BOARDS
 from dashboards.drawing import draw
-from dashboards.recording import NAMESPACE, PODS, Recording, record
+from dashboards.recording import NAMESPACE, PODS, Recording, record, silent_queries
 
 KEPT = stage.ROOT / "build/dashboards.json"
 PICTURES = stage.ROOT / "docs/images"
@@ -32,16 +32,14 @@ def main() -> int:
     parser.add_argument("--name", default="dev", help="the cluster (default: dev)")
     parser.add_argument("--again", action="store_true", help="draw the last recording")
     arguments = parser.parse_args()
-    if not arguments.again:
-        try:
+    try:
+        if not arguments.again:
             recording = run_and_record(stage.find_cluster(arguments.name))
-        except (stage.DemoError, ClusterError, ValueError) as error:
-            parser.exit(2, f"dashboard-pictures: {error}\n")
-        KEPT.parent.mkdir(exist_ok=True)
-        KEPT.write_text(json.dumps(recording))
-    if not KEPT.exists():
-        parser.exit(2, f"dashboard-pictures: there is no {KEPT} to draw; leave --again away\n")
-    answers = json.loads(KEPT.read_text())
+            KEPT.parent.mkdir(exist_ok=True)
+            KEPT.write_text(json.dumps(recording))
+        answers = read_recording()
+    except (stage.DemoError, ClusterError, ValueError) as error:
+        parser.exit(2, f"dashboard-pictures: {error}\n")
     for name, board in BOARDS.items():
         picture = PICTURES / f"dashboard-{name}.png"
         draw(board, answers[name], CAPTION).savefig(picture, dpi=80)
@@ -55,6 +53,23 @@ def run_and_record(cluster: Cluster) -> Recording:
         stage.remove_job(cluster, stage.JOB)
         cluster.kubectl("apply", "-f", str(stage.EXAMPLES / f"{stage.JOB}.yaml"))
         return record(prometheus, follow(cluster))
+
+
+def read_recording() -> Recording:
+    """Return the last recording; say which queries have nothing to show.
+
+    Raises:
+        DemoError: there is none, or it is not one of these dashboards.
+    """
+    try:
+        recording: Recording = json.loads(KEPT.read_text())
+        silent = silent_queries(recording)
+    except (OSError, ValueError, KeyError) as error:
+        raise stage.DemoError(
+            f"{KEPT} is no recording of these dashboards ({error!r}); without --again it is made"
+        ) from error
+    stage.say(f"without data: {', '.join(sorted(silent)) or 'no query'}")
+    return recording
 
 
 if __name__ == "__main__":
