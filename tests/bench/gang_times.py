@@ -40,7 +40,6 @@ def a_job():
         "saveCheckpointsSteps": 5,
         "extraArgs": ["--log_steps=1"],
     }
-    del job["spec"]["training"]["stepsPerEval"]
     return job
 
 
