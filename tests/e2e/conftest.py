@@ -33,6 +33,7 @@ from localcluster.cluster import Cluster, remove_orphans
 from localcluster.pod_watch import PodWatch
 from operator_lab.waiting import wait_until
 
+EVALUATED_LOSS = re.compile(r"Eval results: \{'loss': ([\d.]+)")
 STEP = re.compile(r"^step:(\d+) ", re.MULTILINE)
 ON_THE_WAY = {None, "Pending", "Allocating", "Starting", "Running", "Restarting"}
 
@@ -94,10 +95,16 @@ class Run:
         return self.wait_until(phase, look, deadline_s)
 
     def steps(self, attempt):
-        """The steps that an attempt logged, by the pod that holds its rank 0."""
+        """The steps that an attempt's rank 0 logged."""
+        return [int(s) for s in STEP.findall(self._log(attempt))]
+
+    def evaluated_loss(self, attempt=1):
+        """The loss on the held-out images that an attempt's rank 0 logged last."""
+        return float(EVALUATED_LOSS.findall(self._log(attempt))[-1])
+
+    def _log(self, attempt):
         table = self.kubectl.get("configmap", f"{self.name}-{attempt}-rank-table")
-        first = json.loads(table["data"]["peers.json"])[0]
-        return [int(s) for s in STEP.findall(self.kubectl("logs", first["pod"]))]
+        return self.kubectl("logs", json.loads(table["data"]["peers.json"])[0]["pod"])
 
     def wait_for_ends(self, count):
         """Wait until the watch, which is apart from the job's status, has told of so many ends."""

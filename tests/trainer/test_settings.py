@@ -5,7 +5,7 @@ import stat
 import pytest
 from efficientnet_trainer.errors import ConfigError
 from efficientnet_trainer.flags import add_arguments, from_arguments
-from efficientnet_trainer.settings import FILE, write_settings
+from efficientnet_trainer.settings import FILE, tell_differences, write_settings
 
 
 def parse(*words):
@@ -84,3 +84,45 @@ def test_a_bad_file_is_named(text, message, tmp_path):
         path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         parse("--data_dir=/d", "--model_dir=/m", f"--config={path}")
+
+
+USES = {
+    # flags of the use, what is told
+    "as it was trained": ([], []),
+    "what changes no image": (["--train_batch_size=6", "--mode=eval", "--eval_batch_size=2"], []),
+    "the same, written out": (["--input_image_size=224"], []),
+    "labels that inspection found": (["--label_offset=1"], []),
+    "other images": (
+        ["--crop_and_flip=true", "--input_image_size=64"],
+        [
+            "--input_image_size is 64, but the weights were trained with 224",
+            "--crop_and_flip is True, but the weights were trained with False",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("beside", ["run", "run/model.ckpt-3", "run/best/model.ckpt-3"])
+@pytest.mark.parametrize("words, told", USES.values(), ids=USES)
+def test_a_use_that_shows_other_images_is_told(words, told, beside, kept, tmp_path):
+    _, path = kept
+    found = tell_differences(parse(f"--config={path}", *words), str(tmp_path / beside))
+    assert [line.partition(" (")[0] for line in found] == told
+    assert all(f"--config={path} sets" in line for line in found)
+
+
+def test_labels_from_another_number_are_told(kept):
+    _, path = kept
+    write_settings(str(path.parent), parse(f"--config={path}", "--label_offset=0").model_dump(), 1)
+    (line,) = tell_differences(parse(f"--config={path}", "--label_offset=1"), str(path.parent))
+    assert line.startswith("--label_offset is 1, but the weights were trained with 0 (")
+
+
+UNREADABLE = {"none": None, "no JSON": "{", "another version's": '{"flags": {"sharding": 1}}'}
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_checkpoint_without_settings_is_used_in_silence(text, kept, tmp_path):
+    if text is not None:
+        (tmp_path / FILE).write_text(text)
+    assert tell_differences(kept[0], str(tmp_path / "model.ckpt-3")) == []

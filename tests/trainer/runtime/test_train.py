@@ -139,6 +139,14 @@ def test_evaluation_reads_the_moving_averages(trained, digits):
     assert float(plain[0]) != pytest.approx(float(averaged), rel=1e-3)
 
 
+def test_evaluating_other_images_than_it_was_trained_with_is_told(trained, digits):
+    model_dir, _ = trained
+    words = [f"--model_dir={model_dir}", "--mode=eval", *digits, "--input_image_size=40"]
+    done = train(*words)
+    assert done.returncode == 0, done.stdout
+    assert "--input_image_size is 40, but the weights were trained with 32" in done.stdout
+
+
 def test_transfer_learning_starts_from_restored_weights(trained, digits, tmp_path):
     model_dir, _ = trained
     source = str(model_dir / "model.ckpt-6")

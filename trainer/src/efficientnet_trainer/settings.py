@@ -1,17 +1,23 @@
 """Keep beside the checkpoints what a run was asked for, so that it can be repeated.
 
-Defaults are written out, too: a later version may have others.
+Defaults are written out, too: a later version may have others.  Who uses the weights later is
+told where that would show the network other images than it learnt from.
 """
 
 import json
 import os
-from typing import Any, Dict
+from typing import Any, Dict, List, Tuple
 
+from pydantic import ValidationError
+
+from efficientnet_trainer.config import TrainerConfig
 from efficientnet_trainer.errors import ConfigError
 from efficientnet_trainer.termination import write_whole
 
 FILE = "settings.json"
 _FLAGS = "flags"
+_OF_THE_IMAGES = ("input_image_size", "crop_and_flip", "label_offset")
+"""What a network is shown and asked, and no variable's shape betrays."""
 
 
 def write_settings(model_dir: str, flags: Dict[str, Any], num_ranks: int) -> None:
@@ -49,3 +55,34 @@ def read_flags(path: str) -> Dict[str, Any]:
             f'--config {path} has no object "{_FLAGS}" of names and values; name a {FILE} of a run'
         )
     return flags
+
+
+def tell_differences(config: TrainerConfig, checkpoint: str) -> List[str]:
+    """Say in a sentence each how a use of a checkpoint differs from its training.
+
+    Args:
+        config: the use.
+        checkpoint: its prefix, or its directory.
+
+    Returns:
+        Nothing where no settings lie beside it, as beside the public checkpoints, or where
+        they are another version's.
+    """
+    folder = checkpoint if os.path.isdir(checkpoint) else os.path.dirname(checkpoint)
+    path = os.path.join(folder, FILE)
+    if not os.path.exists(path):  # the best has a folder of its own among the others
+        path = os.path.join(os.path.dirname(folder), FILE)
+    try:
+        trained = TrainerConfig(**read_flags(path))
+    except (ConfigError, ValidationError):
+        return []
+    return [
+        f"--{flag} is {now}, but the weights were trained with {then} ({path}): accuracies may "
+        f"be far from the training's; --config={path} sets all flags as they were"
+        for flag, now, then in zip(_OF_THE_IMAGES, _of_the_images(config), _of_the_images(trained))
+        if None not in (now, then) and now != then
+    ]
+
+
+def _of_the_images(config: TrainerConfig) -> Tuple[Any, ...]:
+    return config.image_size, config.crop_and_flip, config.label_offset

@@ -25,7 +25,7 @@ from efficientnet_trainer.predict import predict_files
 from efficientnet_trainer.progress import ProgressReporter
 from efficientnet_trainer.resume import ResumePoint, find_resume_point, read_resume_point
 from efficientnet_trainer.saving import SaveListener
-from efficientnet_trainer.settings import write_settings
+from efficientnet_trainer.settings import tell_differences, write_settings
 from efficientnet_trainer.stop import StopFlag
 from efficientnet_trainer.termination import DONE, STOPPED, Termination, reason_of
 from efficientnet_trainer.totals import TOP_1, TOP_5
@@ -53,6 +53,10 @@ def execute(
         restores=start is None,
     )
     session = Run(run, env)
+    if not config.trains and rank.is_chief:
+        weights = config.checkpoint_path or config.model_dir
+        for line in tell_differences(config, weights):
+            tf.logging.warning("%s", line)
     if config.mode == "eval":
         return session.evaluate_only()
     if config.mode == "export":
