@@ -194,6 +194,19 @@ def test_a_pod_whose_trainer_ended_has_ended_whatever_runs_beside_it(code, phase
     assert not trainer_ended(code, phase).lingering
 
 
+@pytest.mark.parametrize("others", [[], [{"name": "logs", "state": {"terminated": {}}}]])
+def test_a_pod_whose_containers_all_ended_does_not_linger(others):
+    """The kubelet sets the pod's phase a moment later; whoever deletes it now loses its log."""
+    trainer = {"name": "trainer", "state": {"terminated": {"exitCode": 0, "finishedAt": NOON}}}
+    native = {"name": "proxy", "state": {"running": {}}}
+    found = with_status(
+        phase="Running",
+        containerStatuses=[trainer, *others],
+        initContainerStatuses=[native],
+    )
+    assert (found.phase, found.lingering) == ("Succeeded", False)
+
+
 def test_a_failed_init_container_is_the_failure():
     ended = {"terminated": {"exitCode": 3, "message": "no such bucket", "finishedAt": NOON}}
     init = [{"name": "fetch", "state": ended}]

@@ -128,8 +128,10 @@ def parse_pod(pod: Mapping[str, Any]) -> PodView:
     state = _state(status, "containerStatuses", TRAINER_CONTAINER)
     phase = status.get("phase", "Pending")
     ended = _termination(state.get("terminated"))
-    lingering = ended is not None and phase == "Running"
-    if lingering and ended:
+    lingering = False
+    if ended and phase == "Running":
+        # The kubelet tells of the last container's end a moment before the pod's own.
+        lingering = any("terminated" not in s for s in _other_states(status))
         phase = "Failed" if ended.exit_code else "Succeeded"
     disruption, disrupted = _disruption(conditions, status)
     annotations = metadata.get("annotations") or {}
@@ -184,6 +186,12 @@ def _state(status: Mapping[str, Any], group: str, name: str) -> Mapping[str, Any
             state: Mapping[str, Any] = container.get("state") or {}
             return state
     return {}
+
+
+def _other_states(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the states of the containers beside the trainer; the kubelet ends init's itself."""
+    others = status.get("containerStatuses") or []
+    return [c.get("state") or {} for c in others if c.get("name") != TRAINER_CONTAINER]
 
 
 def _waiting_to_begin(status: Mapping[str, Any]) -> str:
