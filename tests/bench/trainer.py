@@ -32,7 +32,11 @@ def digits_recipe() -> list[str]:
 
 
 PARTS = {
-    "input": [["input_speed.py", "--threads", "1"], ["input_speed.py", "--threads", "2"]],
+    "input": [
+        ["input_speed.py", "--threads", "1"],
+        ["input_speed.py", "--threads", "2"],
+        ["input_wait.py"],
+    ],
     "digits": [["digits_accuracy.py", *digits_recipe()]],
 }
 """Command lines by name; ``--folder`` is put in: an empty folder that a part's lines share."""
