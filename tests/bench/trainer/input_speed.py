@@ -41,13 +41,14 @@ def main():
     args = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
     tf.logging.set_verbosity(tf.logging.ERROR)
-    if not os.path.exists(os.path.join(args.folder, shard_name("train", SHARDS - 1, SHARDS))):
-        write_images(args.folder, args.images)
+    write_images(args.folder, args.images)
     print(json.dumps(measure(args)))
 
 
 def write_images(folder, count):
-    """Write shards of images like ImageNet's: 500 x 375 pixels, about 110 KB."""
+    """Write shards of images like ImageNet's, unless they are there: 500 x 375, about 110 KB."""
+    if os.path.exists(os.path.join(folder, shard_name("train", SHARDS - 1, SHARDS))):
+        return
     chance = np.random.RandomState(0)
     for shard in range(SHARDS):
         path = os.path.join(folder, shard_name("train", shard, SHARDS))

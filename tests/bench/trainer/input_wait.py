@@ -6,15 +6,12 @@ Runs on the trainer's Python; ``trainer.py`` starts it and reports.  The images 
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
 import tempfile
 
-from efficientnet_trainer.prepare.writing import shard_name
-
-from input_speed import SHARDS, write_images
+from input_speed import write_images
 
 BATCH, STEPS, ROUND = 16, 16, 4
 IMAGES = 512
@@ -26,8 +23,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", required=True, help="where the images are made, or are")
     folder = parser.parse_args().folder
-    if not os.path.exists(os.path.join(folder, shard_name("train", SHARDS - 1, SHARDS))):
-        write_images(folder, IMAGES)
+    write_images(folder, IMAGES)
     # The first round fills the buffers.
     _, *shares = [float(percent) / 100 for percent in WAITED.findall(train(folder))]
     name = f"b0, {BATCH} images of 224 pixels: share of a step that waits for input"

@@ -6,7 +6,7 @@ told where that would show the network other images than it learnt from.
 
 import json
 import os
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 from pydantic import ValidationError
 
@@ -16,8 +16,12 @@ from efficientnet_trainer.termination import write_whole
 
 FILE = "settings.json"
 _FLAGS = "flags"
-_OF_THE_IMAGES = ("input_image_size", "crop_and_flip", "label_offset")
-"""What a network is shown and asked, and no variable's shape betrays."""
+_OF_THE_IMAGES = {
+    "input_image_size": "image_size",
+    "crop_and_flip": "crop_and_flip",
+    "label_offset": "label_offset",
+}
+"""What a network is shown and asked, and no variable's shape betrays: flag and attribute."""
 
 
 def write_settings(model_dir: str, flags: Dict[str, Any], num_ranks: int) -> None:
@@ -76,13 +80,13 @@ def tell_differences(config: TrainerConfig, checkpoint: str) -> List[str]:
         trained = TrainerConfig(**read_flags(path))
     except (ConfigError, ValidationError):
         return []
+    pairs = {
+        flag: (getattr(config, attribute), getattr(trained, attribute))
+        for flag, attribute in _OF_THE_IMAGES.items()
+    }
     return [
         f"--{flag} is {now}, but the weights were trained with {then} ({path}): accuracies may "
         f"be far from the training's; --config={path} sets all flags as they were"
-        for flag, now, then in zip(_OF_THE_IMAGES, _of_the_images(config), _of_the_images(trained))
+        for flag, (now, then) in pairs.items()
         if None not in (now, then) and now != then
     ]
-
-
-def _of_the_images(config: TrainerConfig) -> Tuple[Any, ...]:
-    return config.image_size, config.crop_and_flip, config.label_offset
