@@ -1,5 +1,6 @@
 """The hard end of a process that does not come to its next step."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ PROGRAM = """
 import os, sys, time
 from efficientnet_trainer.stop import StopFlag, install
 flag = StopFlag()
-install(flag, 0.5, lambda code: os._exit(code))
+flag.releases.append(lambda: print("released", flush=True))
+install(flag, {grace_s}, lambda: os._exit(9), lambda code: os._exit(code))
+{before}
 print("ready", flush=True)
 while not flag.requested:
     time.sleep(0.01)
@@ -29,20 +32,48 @@ CODES = {
 }
 
 
-@pytest.mark.parametrize("then, code", CODES.values(), ids=CODES)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_grace_period_ends_hard(then, code, number):
+@contextlib.contextmanager
+def started_program(grace_s, before="", then="pass"):
+    """Run the program up to the line in which it is ready for a signal."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(then=then)],
+        [sys.executable, "-c", PROGRAM.format(grace_s=grace_s, before=before, then=then)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
     with process:
         assert process.stdout.readline() == b"ready\n"
+        yield process
+
+
+@pytest.mark.parametrize("then, code", CODES.values(), ids=CODES)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_grace_period_ends_hard(then, code, number):
+    with started_program(0.5, then=then) as process:
         started = time.monotonic()
         process.send_signal(number)
         assert process.wait(20) == code
         assert time.monotonic() - started >= 0.5
+
+
+JOINING = {
+    "when the signal comes": ("flag.joining.set()", "pass"),
+    "after the signal": ("pass", "flag.joining.set()"),
+}
+
+
+@pytest.mark.parametrize("before, then", JOINING.values(), ids=JOINING)
+def test_a_rank_that_is_joining_releases_and_leaves_at_once(before, then):
+    with started_program(1000, before, then) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 9
+        assert process.stdout.read() == b"released\n"
+
+
+def test_a_rank_that_has_joined_has_its_grace():
+    with started_program(0.5, "flag.joining.set(); flag.joining.clear()") as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 75
+        assert process.stdout.read() == b""
 
 
 def test_a_save_before_the_signal_does_not_count():

@@ -42,6 +42,22 @@ class Shared:
         self.loss = total[1] / num_ranks
 
 
+class JoinHook(tf.train.SessionRunHook):
+    """Says when a session is to be created, in which this rank waits for the others."""
+
+    def __init__(self, flag: StopFlag) -> None:
+        """Say it to ``flag``."""
+        self._flag = flag
+
+    def begin(self) -> None:
+        """From now on there is nothing to save that was not saved before."""
+        self._flag.joining.set()
+
+    def before_run(self, _run_context: Any) -> None:
+        """The ranks are together, and stop together."""
+        self._flag.joining.clear()
+
+
 class AgreedStopHook(tf.train.SessionRunHook):
     """Ends training at the first step at which any rank wishes to stop."""
 

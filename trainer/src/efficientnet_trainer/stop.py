@@ -4,13 +4,16 @@ Python runs signal handlers between bytecodes, which a rank inside a collective 
 reach.  So the C-level handler writes to a pipe, and a thread of ours reads it: it raises
 the flag that ``hooks`` all-reduces, and ends the process hard when the grace period is
 over.  Install it before TensorFlow is imported: the import takes seconds.
+
+A rank that is still joining, which is to create the session that binds it to the others,
+leaves at once: it has nothing to save, and would wait in TensorFlow for ranks that have left.
 """
 
 import os
 import signal
 import sys
 import threading
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, List, Mapping, Optional
 
 from efficientnet_trainer.cluster import CPU
 from efficientnet_trainer.errors import ConfigError
@@ -24,12 +27,19 @@ is for the launcher."""
 
 
 class StopFlag:
-    """Whether a stop was asked for, and whether a checkpoint was made since."""
+    """Whether a stop was asked for, whether a checkpoint was made since, what there is to lose.
+
+    Attributes:
+        joining: set from the moment a session is to be created until its first step.
+        releases: called, in this order, before a joining rank leaves.
+    """
 
     def __init__(self) -> None:
         """Start with no stop asked for."""
         self._requested = threading.Event()
         self._saved = threading.Event()
+        self.joining = threading.Event()
+        self.releases: List[Callable[[], None]] = []
 
     @property
     def requested(self) -> bool:
@@ -73,15 +83,17 @@ def stop_grace_s(env: Mapping[str, str]) -> float:
 def install(
     flag: StopFlag,
     grace_s: float,
-    leave: Callable[[int], None],
+    leave: Callable[[], None],
+    leave_late: Callable[[int], None],
 ) -> None:
     """Let SIGTERM and SIGINT raise the flag, and end the process after the grace period.
 
     Args:
         flag: what ``hooks`` looks at each step.
         grace_s: seconds until the hard exit.
-        leave: called with the exit code, and must end the process: 143 where a checkpoint
-            was written after the signal, else 75.
+        leave: called where the rank is joining; must end the process.
+        leave_late: called with the exit code after the grace period, and must end the process:
+            143 where a checkpoint was written after the signal, else 75.
 
     Must be called in the main thread.
     """
@@ -91,7 +103,10 @@ def install(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _no_op)
     threading.Thread(
-        target=_wait_and_end, args=(read_end, flag, grace_s, leave), name="stop", daemon=True
+        target=_wait_and_end,
+        args=(read_end, flag, grace_s, leave, leave_late),
+        name="stop",
+        daemon=True,
     ).start()
 
 
@@ -100,12 +115,19 @@ def _no_op(_number: int, _frame: Optional[Any]) -> None:
 
 
 def _wait_and_end(
-    read_end: int, flag: StopFlag, grace_s: float, leave: Callable[[int], None]
+    read_end: int,
+    flag: StopFlag,
+    grace_s: float,
+    leave: Callable[[], None],
+    leave_late: Callable[[int], None],
 ) -> None:
     while not set(os.read(read_end, 64)) & {signal.SIGTERM, signal.SIGINT}:
         pass
     flag.request()
     sys.stderr.write(f"asked to stop: saving at the next step, at most {grace_s:g} s\n")
     sys.stderr.flush()
-    threading.Event().wait(grace_s)
-    leave(STOPPED if flag.saved else TRANSIENT)
+    if flag.joining.wait(grace_s):
+        for release in flag.releases:
+            release()
+        leave()
+    leave_late(STOPPED if flag.saved else TRANSIENT)

@@ -50,12 +50,16 @@ def run(args: argparse.Namespace) -> NoReturn:
         sys.stderr.flush()
         os._exit(last_word.exit_code)
 
+    def leave_joining() -> NoReturn:
+        state = reporter.state
+        leave(termination.stopped(rank, state.step, state.checkpoint_step))
+
     def leave_hard(exit_code: int) -> NoReturn:
         step = reporter.state.step or 0
         message = f"did not stop within {grace_s:g} s of SIGTERM; ended at step {step}"
         leave(termination.failure(exit_code, message, rank, step))
 
-    stop.install(flag, grace_s, leave_hard)
+    stop.install(flag, grace_s, leave_joining, leave_hard)
     leave(_execute(settings, reporter, flag))
 
 

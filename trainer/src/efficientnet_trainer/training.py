@@ -27,7 +27,7 @@ from efficientnet_trainer.resume import ResumePoint, find_resume_point, read_res
 from efficientnet_trainer.saving import SaveListener
 from efficientnet_trainer.settings import tell_differences, write_settings
 from efficientnet_trainer.stop import StopFlag
-from efficientnet_trainer.termination import DONE, STOPPED, Termination, reason_of
+from efficientnet_trainer.termination import DONE, Termination, reason_of, stopped
 from efficientnet_trainer.totals import TOP_1, TOP_5
 from efficientnet_trainer.watching import held, new_checkpoints
 
@@ -134,6 +134,8 @@ class Run:
             if rank.is_chief:
                 flags = self._config.model_dump(mode="json")
                 write_settings(self._config.model_dir, flags, rank.size)
+            if ownership is not None and rank.is_chief:
+                self._run.flag.releases.append(ownership.release)
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)
             input_fn = watch_input(
                 make_input_fn(self._config, True, rank.size, rank.rank, self._report_skipped),
@@ -215,17 +217,7 @@ class Run:
 
     def _stopped(self) -> Termination:
         state = self._run.reporter.state
-        step = state.step or 0
-        # Also where the save fell due at the very step of the stop, before the stop was seen.
-        saved = state.checkpoint_step == state.step
-        how = "after saving a checkpoint" if saved else "between checkpoints"
-        return Termination(
-            rank=self._run.rank.rank,
-            step=step,
-            exit_code=STOPPED,
-            reason=reason_of(STOPPED),
-            message=f"stopped by SIGTERM at step {step} {how}",
-        )
+        return stopped(self._run.rank.rank, state.step, state.checkpoint_step)
 
     def _completed(self, results: Dict[str, float]) -> Termination:
         chief, checkpoint = self._run.rank.is_chief, None
