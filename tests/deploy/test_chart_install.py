@@ -156,11 +156,8 @@ commonAnnotations: {mail: a@b}
 
 def test_all_that_can_be_switched_on_is_taken(helm_there, control_plane, tmp_path):
     """And of `auto` the cluster decides: its API serves the kinds of the Prometheus Operator."""
-    control_plane.kubectl("apply", "-f", str(PROMETHEUS_CRDS))
+    control_plane.kubectl.install_crds(PROMETHEUS_CRDS)
     crds = yaml.safe_load(PROMETHEUS_CRDS.read_text())["items"]
-    for crd in crds:
-        name = f"crd/{crd['metadata']['name']}"
-        control_plane.kubectl("wait", name, "--for=condition=Established", "--timeout=30s")
     (tmp_path / "values.yaml").write_text(EVERYTHING)
     namespace = ("--namespace", "enj-all", "--create-namespace")
     helm_there("install", "all", str(CHART), *namespace, "-f", str(tmp_path / "values.yaml"))

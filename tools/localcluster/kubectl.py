@@ -47,6 +47,13 @@ class Kubectl:
         """Create objects, their status included where the API takes it (nodes)."""
         self("create", "-f", "-", stdin=_listed(objects))
 
+    def install_crds(self, path: Path) -> None:
+        """Apply a file or folder of CRDs and wait until the API server serves them."""
+        self("apply", "--server-side", "-f", str(path))
+        # Not --for=condition: that fails at once where a new object has no conditions yet.
+        served = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
+        self("wait", served, "-f", str(path), "--timeout=30s")
+
     def get(self, *arguments: str) -> dict[str, Any]:
         """Return what `kubectl get` finds, as JSON."""
         found: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import yaml
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
+from efficientnet_operator.streams import cut
 
 BUFFER_BYTES = 2**21
 NOT_PASSED_ON = frozenset(
@@ -193,6 +194,7 @@ class Proxy:
                     await answer.write(line)
             finally:
                 del self._watches[answer]
+                cut(got)
             return answer
 
     async def _each_watch(self, data: bytes, resource: str = "", *, ends: bool = False) -> int:

@@ -20,9 +20,7 @@ NUMBERS = count(1)
 
 @pytest.fixture(scope="session")
 def api(control_plane) -> Iterator[Api]:
-    control_plane.kubectl("apply", "--server-side", "-f", str(CRD))
-    crd = "crd/efficientnetjobs.efficientnet.dev"
-    control_plane.kubectl("wait", "--for=condition=Established", crd, "--timeout=30s")
+    control_plane.kubectl.install_crds(CRD)
     with Api(control_plane.kubeconfig) as api:
         yield api
 

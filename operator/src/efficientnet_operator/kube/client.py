@@ -23,6 +23,7 @@ from kubernetes.aio import config as kubernetes_config
 from efficientnet_operator.core.retry_after import parse_retry_after
 from efficientnet_operator.kube.metrics import API_REQUESTS, API_SECONDS
 from efficientnet_operator.kube.request_labels import label_request
+from efficientnet_operator.streams import cut
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -208,8 +209,7 @@ class KubeClient:
                     )
                 yield event
         finally:
-            # A watch that is left in its middle would keep its connection.
-            response.response.close()
+            cut(response.response)
 
     async def _send(
         self,

@@ -12,6 +12,7 @@ from efficientnet_operator.sdk.answers import Answer, explain_refusal
 from efficientnet_operator.sdk.login import Login, open_access
 from efficientnet_operator.sdk.requests import JSON, Request
 from efficientnet_operator.sdk.transport import QUIET_S, TIMEOUT_S, encode_body, unreachable
+from efficientnet_operator.streams import cut
 
 LOST = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -60,11 +61,14 @@ class AioTransport:
                     answer = Answer(response.status, await response.read())
                     raise explain_refusal(request, answer)
                 rest = b""
-                # Line by line by hand: aiohttp refuses lines over 64 KB, and jobs are longer.
-                async for chunk in response.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        yield line + b"\n"
+                try:
+                    # By hand: aiohttp refuses lines over 64 KB, and jobs are longer.
+                    async for chunk in response.content.iter_any():
+                        *lines, rest = (rest + chunk).split(b"\n")
+                        for line in lines:
+                            yield line + b"\n"
+                finally:
+                    cut(response)
                 if rest:
                     yield rest
         except LOST as error:

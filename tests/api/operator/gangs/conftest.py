@@ -24,12 +24,6 @@ RACKS = {"fake0": "a", "fake1": "a", "fake2": "b", "fake3": "b"}
 RACK = "example.com/rack"
 
 
-def install_crds(cluster: ControlPlane) -> None:
-    """Install the CRDs of all schedulers and wait until they are served."""
-    cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
-    cluster.kubectl("wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
-
-
 def start_operator(cluster: ControlPlane, folder: Path) -> OperatorProcess:
     install(cluster)
     grant(cluster, "kueue.enabled=true", "operator-role", "kueue-access")
@@ -50,7 +44,7 @@ def racks() -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def schedulers(racks) -> None:
-    install_crds(racks)
+    racks.kubectl.install_crds(CRDS)
 
 
 @pytest.fixture(scope="session")
