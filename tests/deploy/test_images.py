@@ -168,6 +168,21 @@ def test_every_module_is_compiled(either_image):
     assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
 
 
+STARTED = {"operator": "efficientnet_operator.cli", "trainer": "efficientnet_trainer.launch"}
+
+
+@pytest.mark.parametrize("which", STARTED)
+def test_all_that_a_start_imports_is_compiled(which, request):
+    """The standard library, too: slim images leave its bytecode out."""
+    script = (
+        f"import os, sys, {STARTED[which]};"
+        "print([m.__file__ for m in sys.modules.values() if getattr(m, '__cached__', None)"
+        " and not os.path.exists(m.__cached__)])"
+    )
+    result = request.getfixturevalue(f"{which}_image").run("python", "-c", script)
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
+
 def test_an_unchanged_image_is_not_built_again(operator_image, trainer_image):
     first, second = build("all"), build("all")
     assert second.stdout == first.stdout and len(first.stdout.split()) == 2

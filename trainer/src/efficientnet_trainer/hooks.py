@@ -43,18 +43,14 @@ class Shared:
 
 
 class JoinHook(tf.train.SessionRunHook):
-    """Says when a session is to be created, in which this rank waits for the others."""
+    """Notes that the ranks have come together: from the first step on they stop together."""
 
     def __init__(self, flag: StopFlag) -> None:
-        """Say it to ``flag``."""
+        """Tell ``flag``."""
         self._flag = flag
 
-    def begin(self) -> None:
-        """From now on there is nothing to save that was not saved before."""
-        self._flag.joining.set()
-
     def before_run(self, _run_context: Any) -> None:
-        """The ranks are together, and stop together."""
+        """A session stands, which all ranks have a part in."""
         self._flag.joining.clear()
 
 

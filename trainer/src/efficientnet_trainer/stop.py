@@ -5,8 +5,8 @@ reach.  So the C-level handler writes to a pipe, and a thread of ours reads it: 
 the flag that ``hooks`` all-reduces, and ends the process hard when the grace period is
 over.  Install it before TensorFlow is imported: the import takes seconds.
 
-A rank that is still joining, which is to create the session that binds it to the others,
-leaves at once: it has nothing to save, and would wait in TensorFlow for ranks that have left.
+A rank that has yet to join the others for the first step leaves at once: it has nothing to
+save, and would wait in TensorFlow for ranks that have left.
 """
 
 import os
@@ -27,10 +27,10 @@ is for the launcher."""
 
 
 class StopFlag:
-    """Whether a stop was asked for, whether a checkpoint was made since, what there is to lose.
+    """Whether a stop was asked for, and what there is to save.
 
     Attributes:
-        joining: set from the moment a session is to be created until its first step.
+        joining: set while a training has not come to its first step.
         releases: called, in this order, before a joining rank leaves.
     """
 
@@ -124,10 +124,16 @@ def _wait_and_end(
     while not set(os.read(read_end, 64)) & {signal.SIGTERM, signal.SIGINT}:
         pass
     flag.request()
-    sys.stderr.write(f"asked to stop: saving at the next step, at most {grace_s:g} s\n")
-    sys.stderr.flush()
-    if flag.joining.wait(grace_s):
+    if flag.joining.is_set():
+        _say("no step was begun, so there is nothing to save")
         for release in flag.releases:
             release()
         leave()
+    _say(f"saving at the next step, at most {grace_s:g} s")
+    threading.Event().wait(grace_s)
     leave_late(STOPPED if flag.saved else TRANSIENT)
+
+
+def _say(what_follows: str) -> None:
+    sys.stderr.write(f"asked to stop: {what_follows}\n")
+    sys.stderr.flush()

@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> NoReturn:
     reporter = ProgressReporter(folder, rank, total_steps=settings.train_steps)
     reporter.start_heartbeat()
     flag = stop.StopFlag()
+    if settings.trains:
+        flag.joining.set()
 
     leaving = threading.Lock()
 

@@ -87,6 +87,7 @@ class Run:
             self._run.reporter.record(step=step, epoch=epoch, checkpoint_step=step)
         if step < self._config.train_steps and not self._train_from(step):
             return self._stopped()
+        self._run.flag.joining.clear()
         if self._evaluator is not None:
             results = self._evaluate_together(self._evaluator)
             if self._run.flag.requested and not results:
