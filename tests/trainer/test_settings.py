@@ -96,7 +96,7 @@ USES = {
         ["--crop_and_flip=true", "--input_image_size=64"],
         [
             "--input_image_size is 64, but the weights were trained with 224",
-            "--crop_and_flip is True, but the weights were trained with False",
+            "--crop_and_flip is true, but the weights were trained with false",
         ],
     ),
 }
@@ -108,7 +108,14 @@ def test_a_use_that_shows_other_images_is_told(words, told, beside, kept, tmp_pa
     _, path = kept
     found = tell_differences(parse(f"--config={path}", *words), str(tmp_path / beside))
     assert [line.partition(" (")[0] for line in found] == told
-    assert all(f"--config={path} sets" in line for line in found)
+
+
+def test_the_way_out_is_a_flag_and_a_field(kept):
+    _, path = kept
+    use = parse(f"--config={path}", "--crop_and_flip=true")
+    (line,) = tell_differences(use, str(path.parent))
+    assert line.endswith("; give --crop_and_flip=false, in a job spec.training.augmentation.cropAndFlip")
+    assert tell_differences(parse(f"--config={path}", "--crop_and_flip=false"), str(path)) == []
 
 
 def test_labels_from_another_number_are_told(kept):

@@ -17,11 +17,12 @@ from efficientnet_trainer.termination import write_whole
 FILE = "settings.json"
 _FLAGS = "flags"
 _OF_THE_IMAGES = {
-    "input_image_size": "image_size",
-    "crop_and_flip": "crop_and_flip",
-    "label_offset": "label_offset",
+    "input_image_size": ("image_size", "model.imageSize"),
+    "crop_and_flip": ("crop_and_flip", "training.augmentation.cropAndFlip"),
+    "label_offset": ("label_offset", "dataset.labelOffset"),
 }
-"""What a network is shown and asked, and no variable's shape betrays: flag and attribute."""
+"""What a network is shown and asked, and no variable's shape betrays: flag, attribute, and field
+of a job's spec."""
 
 
 def write_settings(model_dir: str, flags: Dict[str, Any], num_ranks: int) -> None:
@@ -80,13 +81,11 @@ def tell_differences(config: TrainerConfig, checkpoint: str) -> List[str]:
         trained = TrainerConfig(**read_flags(path))
     except (ConfigError, ValidationError):
         return []
-    pairs = {
-        flag: (getattr(config, attribute), getattr(trained, attribute))
-        for flag, attribute in _OF_THE_IMAGES.items()
-    }
     return [
-        f"--{flag} is {now}, but the weights were trained with {then} ({path}): accuracies may "
-        f"be far from the training's; --config={path} sets all flags as they were"
-        for flag, (now, then) in pairs.items()
+        f"--{flag} is {json.dumps(now)}, but the weights were trained with {json.dumps(then)} "
+        f"({path}): accuracies may be far from the training's; give --{flag}={json.dumps(then)}, "
+        f"in a job spec.{field}"
+        for flag, (attribute, field) in _OF_THE_IMAGES.items()
+        for now, then in [(getattr(config, attribute), getattr(trained, attribute))]
         if None not in (now, then) and now != then
     ]
