@@ -114,7 +114,8 @@ def test_the_way_out_is_a_flag_and_a_field(kept):
     _, path = kept
     use = parse(f"--config={path}", "--crop_and_flip=true")
     (line,) = tell_differences(use, str(path.parent))
-    assert line.endswith("; give --crop_and_flip=false, in a job spec.training.augmentation.cropAndFlip")
+    words = "give --crop_and_flip=false, in a job spec.training.augmentation.cropAndFlip"
+    assert line.endswith(f"; {words}")
     assert tell_differences(parse(f"--config={path}", "--crop_and_flip=false"), str(path)) == []
 
 
