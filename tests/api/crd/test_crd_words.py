@@ -34,6 +34,11 @@ BAD = {
     "a learning rate of zero": {"spec.training.learningRate.base": 0},
     "a negative weight decay": {"spec.training.weightDecay": -1.5e-7},
     "smoothing above one": {"spec.training.labelSmoothing": 1.25},
+    "bounds that no value may reach": {
+        "spec.training.labelSmoothing": 1,
+        "spec.model.dropoutRate": 1.0,
+        "spec.model.batchNormMomentum": 0,
+    },
     "text for a boolean": {"spec.training.augmentation.cropAndFlip": "yes"},
     "an extra argument without dashes": {"spec.training.extraArgs": ["--a", "b=1"]},
     "null in a list": {"spec.training.extraArgs": [None, 3, []]},

@@ -107,6 +107,17 @@ EXPLAINED = {
         },
         "Rate. Range: above 0 to 1.",
     ),
+    "both bounds exclusive": (
+        {
+            "description": "Share.",
+            "type": "number",
+            "minimum": 0,
+            "exclusiveMinimum": True,
+            "maximum": 1,
+            "exclusiveMaximum": True,
+        },
+        "Share. Range: above 0 to below 1.",
+    ),
     "a boolean as in YAML": (
         {"description": "Switch.", "type": "boolean", "default": False},
         "Switch. Default: false.",

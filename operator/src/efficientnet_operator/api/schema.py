@@ -47,8 +47,10 @@ def _structural(raw: Schema, definitions: dict[str, Schema]) -> Schema:
     if "description" in node:
         schema["description"] = " ".join(node["description"].split())
     schema |= {key: node[key] for key in _KEPT if key in node}
-    if "exclusiveMinimum" in node:
-        schema |= {"minimum": node["exclusiveMinimum"], "exclusiveMinimum": True}
+    for bound in ("Minimum", "Maximum"):
+        if f"exclusive{bound}" in node:
+            value = node[f"exclusive{bound}"]
+            schema |= {bound.lower(): value, f"exclusive{bound}": True}
     if "default" in node:
         schema["default"] = {} if node["type"] == "object" else _plain(node["default"])
     if "items" in node:
@@ -134,4 +136,5 @@ def describe_bounds(schema: Schema) -> str:
     if "minimum" not in schema:
         return ""
     above = "above " if schema.get("exclusiveMinimum") else ""
-    return f"{above}{schema['minimum']} to {schema['maximum']}"
+    below = "below " if schema.get("exclusiveMaximum") else ""
+    return f"{above}{schema['minimum']} to {below}{schema['maximum']}"

@@ -6,6 +6,7 @@ on the value's own type, so that one wrong value can earn several errors.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,7 @@ _JSON_TYPES = {
     list: "array",
     dict: "object",
 }
+_BOUNDS = {"maximum": (operator.lt, "less than"), "minimum": (operator.gt, "greater than")}
 
 
 def check_schema(value: Any, schema: Schema, path: str = "") -> Iterator[FieldError]:
@@ -83,16 +85,14 @@ def _check_number(value: float, schema: Schema, path: str) -> Iterator[FieldErro
         yield invalid("<nil>", "", detail)
     # The server compares, and prints, a bound in the type of the value.
     as_number = float if isinstance(value, float) else int
-    if "maximum" in schema and value > (high := as_number(schema["maximum"])):
-        detail = f"{path} in body should be less than or equal to {format_value(high)}"
-        yield invalid(path, value, detail)
-    if "minimum" in schema:
-        low = as_number(schema["minimum"])
-        if schema.get("exclusiveMinimum") and value <= low:
-            detail = f"{path} in body should be greater than {format_value(low)}"
-            yield invalid(path, value, detail)
-        elif value < low:
-            detail = f"{path} in body should be greater than or equal to {format_value(low)}"
+    for bound, (is_within, words) in _BOUNDS.items():
+        if bound not in schema:
+            continue
+        limit = as_number(schema[bound])
+        may_equal = not schema.get(f"exclusive{bound.capitalize()}")
+        if not (is_within(value, limit) or (may_equal and value == limit)):
+            wanted = f"{words} or equal to" if may_equal else words
+            detail = f"{path} in body should be {wanted} {format_value(limit)}"
             yield invalid(path, value, detail)
 
 

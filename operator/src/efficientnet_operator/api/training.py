@@ -36,7 +36,7 @@ ModelName = Literal[
 ]
 
 Path = Annotated[str, Field(min_length=1, max_length=1024)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 Steps = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
@@ -53,7 +53,7 @@ class Model(ApiModel):
     """Share of the features dropped before the classifier. When unset, the model's own."""
     drop_connect_rate: Fraction | None = None
     """Share of the residual branches dropped at the last block. When unset, the model's own."""
-    batch_norm_momentum: Fraction | None = None
+    batch_norm_momentum: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Momentum of the moving mean and variance. When unset, 0.99."""
 
 
