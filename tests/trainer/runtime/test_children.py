@@ -36,10 +36,10 @@ ENDINGS = {
         0,
         137,
     ),
-    "ended by SIGTERM before it could listen: no checkpoint, so no 143": (
+    "ended by SIGTERM before it could listen": (
         ["import os; os.kill(os.getpid(), 15)", SLEEP],
         0,
-        75,
+        143,
     ),
 }
 

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -56,17 +57,38 @@ def test_the_grace_period_ends_hard(then, code, number):
 
 
 def test_a_rank_that_is_joining_releases_and_leaves_at_once():
-    with started_program(1000, "flag.joining.set()") as process:
+    with started_program(1000, "flag.note_joining()") as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 9
         assert process.stdout.read() == b"released\n"
 
 
 def test_a_rank_that_has_joined_has_its_grace():
-    with started_program(0.5, "flag.joining.set(); flag.joining.clear()") as process:
+    with started_program(0.5, "flag.note_joining(); flag.note_joined()") as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 75
         assert process.stdout.read() == b""
+
+
+def test_a_release_that_hangs_has_the_grace_as_well():
+    hang = "flag.note_joining(); flag.releases.append(lambda: time.sleep(1000))"
+    with started_program(0.5, hang) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 75
+
+
+def test_a_rank_that_leaves_makes_no_step():
+    flag, may_go = StopFlag(), threading.Event()
+    flag.note_joining()
+    leaving = threading.Thread(target=flag.leave_if_joining, args=(may_go.wait,))
+    leaving.start()
+    step = threading.Thread(target=flag.note_joined)
+    step.start()
+    step.join(0.2)
+    assert step.is_alive()
+    may_go.set()  # a test's process does not end
+    step.join(20)
+    leaving.join(20)
 
 
 def test_a_save_before_the_signal_does_not_count():

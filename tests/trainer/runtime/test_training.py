@@ -9,6 +9,7 @@ from efficientnet_trainer.errors import DataError
 from efficientnet_trainer.gathering import Gathering, Member, attempt_of
 from efficientnet_trainer.model_fn import RunContext
 from efficientnet_trainer.progress import ProgressReporter
+from efficientnet_trainer.resume import find_resume_point
 from efficientnet_trainer.stop import StopFlag
 from efficientnet_trainer.totals import Totals
 from efficientnet_trainer.training import Run
@@ -124,6 +125,16 @@ def test_a_stopped_run_releases_the_folder(make_run, tmp_path):
     assert run.train(None).reason == "Stopped"
     assert backend.notes == [("train", True)]
     assert not (tmp_path / "out" / ".owner").exists()
+
+
+def test_where_no_step_is_left_a_stop_waits_for_what_follows(make_run, tmp_path):
+    flag = StopFlag()
+    run, backend = make_run(ALONE, flag=flag)
+    flag.note_joining()
+    backend.save([2])
+    assert run.train(find_resume_point(str(tmp_path / "out"))).reason == "Completed"
+    assert [stage for stage, _ in backend.notes] == ["evaluate"]
+    flag.leave_if_joining(fail)
 
 
 def fail():

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import IO, Any, Deque, Dict, List, NamedTuple, Optional, Sequence
 
-from efficientnet_trainer.termination import PERMANENT, STOPPED, TRANSIENT
+from efficientnet_trainer.termination import PERMANENT, STOPPED
 
 POLL_S = 0.1
 SIBLING_GRACE_S = 5.0
@@ -102,11 +102,8 @@ class Child:
 def exit_code_of(code: int) -> int:
     """Return the pod's exit code for a process's: 128 + N after signal N.
 
-    But SIGTERM that ended a process outright came before it could listen, so no checkpoint
-    was made, which is what 143 would claim.
+    SIGTERM ends a process outright only before it can listen, with nothing to save: 143.
     """
-    if code == -signal.SIGTERM:
-        return TRANSIENT
     return code if code >= 0 else 128 - code
 
 
@@ -118,13 +115,13 @@ def supervise(children: Sequence[Child], signals: Signals, stop_grace_s: float) 
     """
     failed = _watch(children, signals, children)
     if failed is not None:
-        if failed.poll() == STOPPED or signals.received is not None:
-            # The others agreed to the same stop, and are saving.
-            _kill_after(children, stop_grace_s + HARD_EXIT_MARGIN_S)
-        else:
-            for child in children:
-                child.signal(signal.SIGTERM)
-            _kill_after(children, SIBLING_GRACE_S)
+        # The others may have agreed to the same stop, and be saving: a signal more is no harm.
+        was_stopped = failed.poll() == STOPPED or signals.received is not None
+        for child in children:
+            child.signal(signal.SIGTERM)
+        _kill_after(
+            children, stop_grace_s + HARD_EXIT_MARGIN_S if was_stopped else SIBLING_GRACE_S
+        )
     return (failed or min(children, key=lambda child: child.rank)).ending()
 
 

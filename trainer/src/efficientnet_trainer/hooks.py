@@ -42,18 +42,6 @@ class Shared:
         self.loss = total[1] / num_ranks
 
 
-class JoinHook(tf.train.SessionRunHook):
-    """Notes that the ranks have come together: from the first step on they stop together."""
-
-    def __init__(self, flag: StopFlag) -> None:
-        """Tell ``flag``."""
-        self._flag = flag
-
-    def before_run(self, _run_context: Any) -> None:
-        """A session stands, which all ranks have a part in."""
-        self._flag.joining.clear()
-
-
 class AgreedStopHook(tf.train.SessionRunHook):
     """Ends training at the first step at which any rank wishes to stop."""
 
@@ -73,6 +61,8 @@ class AgreedStopHook(tf.train.SessionRunHook):
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Leave where any rank wished to; the saver saves at the end of the session."""
+        # A session alone shows nothing: one that is restored is created without the others.
+        self._flag.note_joined()
         if run_values.results > 0.5:
             # A rank that only hears of the stop stops just the same, and says so.
             self._flag.request()

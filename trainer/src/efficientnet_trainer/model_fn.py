@@ -108,7 +108,7 @@ def _build_training(run: RunContext, loss: tf.Tensor) -> Any:
         tf.estimator.ModeKeys.TRAIN,
         loss=mean_loss,
         train_op=train_op,
-        training_hooks=[hooks.JoinHook(run.flag), stop, report, *accumulating],
+        training_hooks=[stop, report, *accumulating],
         scaffold=_training_scaffold(config),
     )
 

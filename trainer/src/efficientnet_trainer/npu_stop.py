@@ -23,8 +23,9 @@ class LoopStopHook(tf.train.SessionRunHook):
         self._wishes = sum_over_ranks(tf.stack([self._wish]))
 
     def after_create_session(self, session: Any, coord: Any) -> None:
-        """Have the sum compiled now, not within the grace period."""
+        """Have the sum compiled now, not within the grace period; all ranks meet in it."""
         self._count_wishes(session)
+        self._flag.note_joined()
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         """Leave where any rank wishes to; the saver saves at the end of the session."""

@@ -30,15 +30,15 @@ class StopFlag:
     """Whether a stop was asked for, and what there is to save.
 
     Attributes:
-        joining: set while a training has not come to its first step.
-        releases: called, in this order, before a joining rank leaves.
+        releases: called, in this order, before a rank leaves that has not joined the others.
     """
 
     def __init__(self) -> None:
         """Start with no stop asked for."""
         self._requested = threading.Event()
         self._saved = threading.Event()
-        self.joining = threading.Event()
+        self._joining = False
+        self._leaving = threading.Lock()
         self.releases: List[Callable[[], None]] = []
 
     @property
@@ -59,6 +59,23 @@ class StopFlag:
         """Note that a checkpoint was written; counts only once a stop is asked for."""
         if self.requested:
             self._saved.set()
+
+    def note_joining(self) -> None:
+        """Note that a training begins: until the ranks have joined there is nothing to save."""
+        self._joining = True
+
+    def note_joined(self) -> None:
+        """Note that the ranks are together, and will stop together; blocks a rank that leaves."""
+        with self._leaving:
+            self._joining = False
+
+    def leave_if_joining(self, leave: Callable[[], None]) -> None:
+        """Release and leave, unless the ranks have joined; ``leave`` must end the process."""
+        with self._leaving:
+            if self._joining:
+                for release in self.releases:
+                    release()
+                leave()
 
 
 def stop_grace_s(env: Mapping[str, str]) -> float:
@@ -91,7 +108,7 @@ def install(
     Args:
         flag: what ``hooks`` looks at each step.
         grace_s: seconds until the hard exit.
-        leave: called where the rank is joining; must end the process.
+        leave: called where the ranks have not joined; must end the process.
         leave_late: called with the exit code after the grace period, and must end the process:
             143 where a checkpoint was written after the signal, else 75.
 
@@ -124,16 +141,9 @@ def _wait_and_end(
     while not set(os.read(read_end, 64)) & {signal.SIGTERM, signal.SIGINT}:
         pass
     flag.request()
-    if flag.joining.is_set():
-        _say("no step was begun, so there is nothing to save")
-        for release in flag.releases:
-            release()
-        leave()
-    _say(f"saving at the next step, at most {grace_s:g} s")
+    sys.stderr.write(f"asked to stop: what was done is saved, within {grace_s:g} s\n")
+    sys.stderr.flush()
+    # Another thread: a release may hang with the file system that it goes to.
+    threading.Thread(target=flag.leave_if_joining, args=(leave,), daemon=True).start()
     threading.Event().wait(grace_s)
     leave_late(STOPPED if flag.saved else TRANSIENT)
-
-
-def _say(what_follows: str) -> None:
-    sys.stderr.write(f"asked to stop: {what_follows}\n")
-    sys.stderr.flush()

@@ -72,16 +72,6 @@ def failure(
     )
 
 
-def stopped(
-    rank: Optional[int], step: Optional[int], checkpoint_step: Optional[int]
-) -> Termination:
-    """Build the message of a rank that ended because it was told to; None: of no step yet."""
-    # Also where the save fell due at the very step of the stop, before the stop was seen.
-    saved = "after saving a checkpoint" if checkpoint_step == step else "between checkpoints"
-    when = f"at step {step} {saved}" if step else "before a step was done"
-    return failure(STOPPED, f"stopped by SIGTERM {when}", rank, step or 0)
-
-
 def encode(termination: Termination) -> bytes:
     """Return the JSON of a termination in at most 4,096 bytes, cutting its message if need be."""
     fields = termination.model_dump(by_alias=True, exclude_none=True)

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> NoReturn:
     reporter.start_heartbeat()
     flag = stop.StopFlag()
     if settings.trains:
-        flag.joining.set()
+        flag.note_joining()
 
     leaving = threading.Lock()
 
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> NoReturn:
         os._exit(last_word.exit_code)
 
     def leave_joining() -> NoReturn:
-        state = reporter.state
-        leave(termination.stopped(rank, state.step, state.checkpoint_step))
+        message = "stopped by SIGTERM before its first step, with nothing to save"
+        leave(termination.failure(termination.STOPPED, message, rank, reporter.state.step or 0))
 
     def leave_hard(exit_code: int) -> NoReturn:
         step = reporter.state.step or 0

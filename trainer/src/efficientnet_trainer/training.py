@@ -27,7 +27,7 @@ from efficientnet_trainer.resume import ResumePoint, find_resume_point, read_res
 from efficientnet_trainer.saving import SaveListener
 from efficientnet_trainer.settings import tell_differences, write_settings
 from efficientnet_trainer.stop import StopFlag
-from efficientnet_trainer.termination import DONE, Termination, reason_of, stopped
+from efficientnet_trainer.termination import DONE, STOPPED, Termination, failure, reason_of
 from efficientnet_trainer.totals import TOP_1, TOP_5
 from efficientnet_trainer.watching import held, new_checkpoints
 
@@ -87,7 +87,7 @@ class Run:
             self._run.reporter.record(step=step, epoch=epoch, checkpoint_step=step)
         if step < self._config.train_steps and not self._train_from(step):
             return self._stopped()
-        self._run.flag.joining.clear()
+        self._run.flag.note_joined()
         if self._evaluator is not None:
             results = self._evaluate_together(self._evaluator)
             if self._run.flag.requested and not results:
@@ -131,12 +131,12 @@ class Run:
         rank = self._run.rank
         own = owner.claim if rank.is_chief else owner.watch
         ownership = own(self._config.model_dir, self._env)
+        if ownership is not None and rank.is_chief:
+            self._run.flag.releases.append(ownership.release)
         try:
             if rank.is_chief:
                 flags = self._config.model_dump(mode="json")
                 write_settings(self._config.model_dir, flags, rank.size)
-            if ownership is not None and rank.is_chief:
-                self._run.flag.releases.append(ownership.release)
             listener = SaveListener(self._run.reporter, self._run.flag, ownership)
             input_fn = watch_input(
                 make_input_fn(self._config, True, rank.size, rank.rank, self._report_skipped),
@@ -218,7 +218,13 @@ class Run:
 
     def _stopped(self) -> Termination:
         state = self._run.reporter.state
-        return stopped(self._run.rank.rank, state.step, state.checkpoint_step)
+        step = state.step or 0
+        # Also where the save fell due at the very step of the stop, before the stop was seen.
+        saved = state.checkpoint_step == state.step
+        how = "after saving a checkpoint" if saved else "between checkpoints"
+        return failure(
+            STOPPED, f"stopped by SIGTERM at step {step} {how}", self._run.rank.rank, step
+        )
 
     def _completed(self, results: Dict[str, float]) -> Termination:
         chief, checkpoint = self._run.rank.is_chief, None
