@@ -192,3 +192,12 @@ def test_the_network_can_learn_a_batch_by_heart(small_network):
         last = session.run(loss)
     assert first > 2.0
     assert last < 0.5
+
+
+@pytest.mark.parametrize("width", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-b0", "efficientnet-edgetpu-S"])
+def test_every_branch_can_be_made_narrow(name, width):
+    """Lite's stem keeps its width, so a narrow first block has more coming in than going out."""
+    member = architecture(name, width=width, depth=0.1)
+    logits = build_logits(tf.placeholder(tf.float32, [None, 32, 32, 3]), member, True, 10)
+    assert logits.shape.as_list() == [None, 10]

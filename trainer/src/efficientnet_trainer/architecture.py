@@ -203,8 +203,10 @@ def _settle_blocks(
         is_end = index in (0, len(family.stages) - 1)
         keeps_repeats = family.fixed_ends and is_end
         repeats = stage.repeats if keeps_repeats else round_repeats(stage.repeats, depth)
+        # What the stem gives, which where the ends are fixed is not scaled either.
+        input_width = 1.0 if family.fixed_ends and index == 0 else width
         first = stage._replace(
-            input_filters=round_filters(stage.input_filters, width),
+            input_filters=round_filters(stage.input_filters, input_width),
             output_filters=round_filters(stage.output_filters, width),
         )
         rest = first._replace(input_filters=first.output_filters, stride=1)
