@@ -195,9 +195,9 @@ def test_the_network_can_learn_a_batch_by_heart(small_network):
 
 
 @pytest.mark.parametrize("width", [0.1, 0.25, 0.5])
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-b0", "efficientnet-edgetpu-S"])
-def test_every_branch_can_be_made_narrow(name, width):
+@pytest.mark.parametrize("branch", ["lite0", "b0", "edgetpu-S"])
+def test_every_branch_can_be_made_narrow(branch, width):
     """Lite's stem keeps its width, so a narrow first block has more coming in than going out."""
-    member = architecture(name, width=width, depth=0.1)
+    member = architecture(f"efficientnet-{branch}", width=width, depth=0.1)
     logits = build_logits(tf.placeholder(tf.float32, [None, 32, 32, 3]), member, True, 10)
     assert logits.shape.as_list() == [None, 10]
