@@ -20,8 +20,9 @@ TOKEN_LIFE = "6h"  # noqa: S105 (no secret: longer than any test run)
 def install(cluster: ControlPlane) -> None:
     """Apply the CRD, namespace, ServiceAccount and roles of ``deploy/``, but no Deployment."""
     cluster.kubectl.install_crds(DEPLOY / "crd")
-    for part in ("operator/namespace.yaml", "rbac"):
-        cluster.kubectl("apply", "--server-side", "-f", str(DEPLOY / part))
+    parts = ("operator/namespace.yaml", "rbac")
+    files = [argument for part in parts for argument in ("-f", str(DEPLOY / part))]
+    cluster.kubectl("apply", "--server-side", *files)
 
 
 def grant(cluster: ControlPlane, value: str, *templates: str) -> None:

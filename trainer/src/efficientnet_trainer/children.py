@@ -119,9 +119,8 @@ def supervise(children: Sequence[Child], signals: Signals, stop_grace_s: float) 
         was_stopped = failed.poll() == STOPPED or signals.received is not None
         for child in children:
             child.signal(signal.SIGTERM)
-        _kill_after(
-            children, stop_grace_s + HARD_EXIT_MARGIN_S if was_stopped else SIBLING_GRACE_S
-        )
+        grace_s = stop_grace_s + HARD_EXIT_MARGIN_S if was_stopped else SIBLING_GRACE_S
+        _kill_after(children, grace_s)
     return (failed or min(children, key=lambda child: child.rank)).ending()
 
 

@@ -81,11 +81,14 @@ def tell_differences(config: TrainerConfig, checkpoint: str) -> List[str]:
         trained = TrainerConfig(**read_flags(path))
     except (ConfigError, ValidationError):
         return []
-    return [
-        f"--{flag} is {json.dumps(now)}, but the weights were trained with {json.dumps(then)} "
-        f"({path}): accuracies may be far from the training's; give --{flag}={json.dumps(then)}, "
-        f"in a job spec.{field}"
-        for flag, (attribute, field) in _OF_THE_IMAGES.items()
-        for now, then in [(getattr(config, attribute), getattr(trained, attribute))]
-        if None not in (now, then) and now != then
-    ]
+    found = []
+    for flag, (attribute, field) in _OF_THE_IMAGES.items():
+        now, then = getattr(config, attribute), getattr(trained, attribute)
+        if None not in (now, then) and now != then:
+            wanted = json.dumps(then)
+            found.append(
+                f"--{flag} is {json.dumps(now)}, but the weights were trained with {wanted} "
+                f"({path}): accuracies may be far from the training's; give --{flag}={wanted}, "
+                f"in a job spec.{field}"
+            )
+    return found

@@ -56,21 +56,21 @@ class AioTransport:
         """Yield the lines of an answer as they come; see ``Transport.stream``."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=quiet_s)
         try:
-            async with self._ask(request, timeout) as response:
+            response = await self._ask(request, timeout)
+            try:
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     answer = Answer(response.status, await response.read())
                     raise explain_refusal(request, answer)
                 rest = b""
-                try:
-                    # By hand: aiohttp refuses lines over 64 KB, and jobs are longer.
-                    async for chunk in response.content.iter_any():
-                        *lines, rest = (rest + chunk).split(b"\n")
-                        for line in lines:
-                            yield line + b"\n"
-                finally:
-                    cut(response)
+                # Line by line by hand: aiohttp refuses lines over 64 KB, and jobs are longer.
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield line + b"\n"
                 if rest:
                     yield rest
+            finally:
+                cut(response)
         except LOST as error:
             raise unreachable(self._login, error) from error
 
