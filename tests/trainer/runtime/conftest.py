@@ -71,7 +71,7 @@ class Pod:
         (self.config / "peers.json").write_bytes(peers)
         values = dict(annotations)
         if annotate:
-            digest = hashlib.sha256(table + b"\n" + peers).hexdigest()
+            digest = hashlib.sha256(table).hexdigest()
             values["efficientnet.dev/rank-table"] = digest
         text = "".join(f"{k}={json.dumps(v)}\n" for k, v in values.items())
         (self.podinfo / "annotations").write_text(text)
@@ -117,11 +117,11 @@ class Pod:
             self.process.wait()
 
 
-def publish(pods, ranks_per_pod=1):
-    """Give all pods the completed files, as the operator does once all are there."""
+def publish(pods, ranks_per_pod=1, address="127.0.0.1"):
+    """Give all pods the completed files, as the operator does once all have their devices."""
     ports = free_ports(len(pods) * ranks_per_pod)
     peers = [
-        {"rank": rank, "pod": pod.name, "podIP": "127.0.0.1", "port": ports[rank]}
+        {"rank": rank, "pod": pod.name, "podIP": address, "port": ports[rank]}
         for index, pod in enumerate(pods)
         for rank in range(index * ranks_per_pod, (index + 1) * ranks_per_pod)
     ]

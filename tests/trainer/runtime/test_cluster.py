@@ -28,7 +28,7 @@ def publish(case, annotations):
     """Return the files as the operator would publish them."""
     table = json.dumps(case["hccl.json"]).encode()
     peers = json.dumps(case["peers.json"]).encode()
-    digest = hashlib.sha256(table + b"\n" + peers).hexdigest()
+    digest = hashlib.sha256(table).hexdigest()
     return parse_rank_files(table, peers, dict(annotations, **{RANK_TABLE_ANNOTATION: digest}))
 
 
@@ -154,11 +154,11 @@ COMPLETE = b'{"status":"completed"}'
 NOT_READY = {
     "still initializing": (b'{"status":"initializing"}', b"[]", {}, "'initializing'"),
     "not annotated yet": (COMPLETE, b"[]", {}, "no annotation efficientnet.dev/rank-table"),
-    "files of another publication": (
+    "the table of another publication": (
         COMPLETE,
         b"[]",
         {RANK_TABLE_ANNOTATION: "0" * 64},
-        "the mounted files have the hash",
+        "the mounted hccl.json has the hash",
     ),
     "half a file": (b'{"status":', b"[]", {}, "hccl.json is no JSON"),
 }

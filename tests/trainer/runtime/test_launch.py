@@ -24,7 +24,7 @@ def test_it_serves_while_it_waits_and_stops_at_once(make_pod, eventually):
     assert time.monotonic() - started < 2
     word = pod.termination()
     assert (word["exitCode"], word["reason"]) == (143, "Stopped")
-    assert "waiting for the rank table" in word["message"]
+    assert "waiting for its rank table" in word["message"]
 
 
 BAD_FLAGS = {

@@ -214,8 +214,9 @@ class Cluster:
     def _patch(self, patch):
         if patch.resource is POD:
             pod = self.pods[patch.name]
-            added = patch.body["metadata"]["annotations"]
-            self.pods[patch.name] = replace(pod, annotations={**pod.annotations, **added})
+            merged = {**pod.annotations, **patch.body["metadata"]["annotations"]}
+            kept = {key: value for key, value in merged.items() if value is not None}
+            self.pods[patch.name] = replace(pod, annotations=kept)
             return
         assert patch.resource is CONFIG_MAP
         document = self.config_maps[patch.name]

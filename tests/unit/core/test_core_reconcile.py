@@ -16,7 +16,7 @@ from core_builders import (
 )
 from efficientnet_operator.core.allocations import NodeFacts
 from efficientnet_operator.core.draft import Draft
-from efficientnet_operator.core.rank_table import hash_files
+from efficientnet_operator.core.rank_table import hash_file
 from efficientnet_operator.core.reconcile import reconcile
 from efficientnet_operator.core.stages.publishing import publish_table
 from efficientnet_operator.core.view import Refusal
@@ -70,10 +70,13 @@ def test_all_allocated_means_one_table_a_nudge_for_each_pod_and_the_status_in_on
     plan = cluster.turn(3)
     first, *nudges = plan.patches
     assert (first.resource.kind, first.name) == ("ConfigMap", "b0-1-rank-table")
-    sha256 = hash_files(first.body["data"]["hccl.json"], first.body["data"]["peers.json"])
+    sha256 = hash_file(first.body["data"]["hccl.json"])
     assert [(n.resource.kind, n.name) for n in nudges] == [("Pod", f"b0-1-{i}") for i in range(4)]
-    annotation = {"efficientnet.dev/rank-table": sha256}
-    assert all(n.body == {"metadata": {"annotations": annotation}} for n in nudges)
+    annotations = {
+        "efficientnet.dev/rank-table": sha256,
+        "efficientnet.dev/peers": hash_file(first.body["data"]["peers.json"]),
+    }
+    assert all(n.body == {"metadata": {"annotations": annotations}} for n in nudges)
     assert plan.status["rankTable"]["configMap"] == "b0-1-rank-table"
     assert plan.status["rankTable"]["sha256"] == sha256
     assert plan.status["rankTable"]["completedAt"] == "2026-01-01T12:00:03.000000Z"
@@ -93,7 +96,7 @@ def test_the_table_is_published_once_and_a_lost_nudge_is_given_again():
     cluster.change("b0-1-2", annotations={})
     (nudge,) = cluster.plan().patches
     assert (nudge.resource.kind, nudge.name) == ("Pod", "b0-1-2")
-    assert nudge.body["metadata"]["annotations"] == {"efficientnet.dev/rank-table": sha256}
+    assert nudge.body["metadata"]["annotations"]["efficientnet.dev/rank-table"] == sha256
 
 
 @pytest.mark.parametrize("stage", ["created", "bound", "running", "succeeded"])

@@ -37,7 +37,7 @@ def test_allocations_that_are_missing_are_counted():
     cluster.settle()
     cluster.bind()
     cluster.change("b0-1-1", annotations={})
-    cluster.change("b0-1-2", pod_ip="")
+    cluster.change("b0-1-2", host_ip="")  # annotated by a scheduler, before a kubelet has it
     cluster.turn()
     assert cluster.condition("Allocated") == ("False", "WaitingForAllocation")
     assert cluster.message("Allocated") == "2/4 NPUs allocated; waiting for pod b0-1-1, b0-1-2"

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from typing import Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, NamedTuple, NoReturn, Optional
 
 from efficientnet_trainer import flags, serve, termination
 from efficientnet_trainer.children import Child, Ending, Signals, supervise
@@ -24,6 +24,7 @@ from efficientnet_trainer.rank_files import (
     TABLE_FILE,
     NotReadyError,
     RankFiles,
+    check_addresses,
     parse_annotations,
     parse_rank_files,
 )
@@ -32,7 +33,7 @@ from efficientnet_trainer.stop import stop_grace_s
 WORDS_GO_THROUGH = True
 """``cli`` hands every word over unparsed: they are the flags of ``train``."""
 
-POLL_S = 0.2
+POLL_S = 0.1
 REPORT_EVERY_S = 30.0
 
 
@@ -120,6 +121,9 @@ class Launcher:
         self._settings = settings
         self._signals = signals
         self._gang: Optional[Gang] = None
+        self._with_tf_config = (
+            settings.pod.accelerator == CPU or importlib.util.find_spec("npu_bridge") is None
+        )
         self._folder = tempfile.mkdtemp(prefix="enj-")
 
     def sources(self) -> serve.Sources:
@@ -134,7 +138,9 @@ class Launcher:
     def launch(self, words: List[str]) -> termination.Termination:
         """Wait, start, supervise; return the word that the pod leaves."""
         check_flags(words)
-        files = self._wait_for_files()
+        files = self._wait("its rank table", "rank table complete", self._read_files)
+        if self._with_tf_config:
+            files = self._wait("its peers' addresses", "all addresses known", self._read_needed)
         annotations = read_annotations(self._settings.podinfo_dir)
         self._gang = find_gang(files, self._settings.pod, annotations)
         table_file = os.path.join(self._folder, TABLE_FILE)
@@ -142,41 +148,38 @@ class Launcher:
         termination.write_whole(table_file, files.table_text)
         return self._last_word(self._run_ranks(self._gang, table_file, words))
 
-    def _wait_for_files(self) -> RankFiles:
-        started = reported = time.monotonic()
-        _say(f"pod {self._settings.pod.name} waits for its rank table")
+    def _wait(self, for_what: str, it_came: str, read: Callable[[], RankFiles]) -> RankFiles:
+        """Return the files once ``read`` finds them ready."""
+        started = time.monotonic()
+        reported = float("-inf")
         while True:
-            files, reason = self._try_files()
-            if files is not None:
-                _say(f"rank table complete after {time.monotonic() - started:.1f} s")
+            try:
+                files = read()
+            except NotReadyError as error:
+                reason = str(error)
+            else:
+                _say(f"{it_came} after {time.monotonic() - started:.1f} s")
                 return files
             if self._signals.received is not None:
-                raise StoppedWaitingError(f"stopped while waiting for the rank table: {reason}")
+                raise StoppedWaitingError(f"stopped while waiting for {for_what}: {reason}")
             now = time.monotonic()
             if now - reported >= REPORT_EVERY_S:
                 reported = now
-                _say(f"waiting for {now - started:.0f} s: {reason}")
+                _say(f"waiting for {for_what} for {now - started:.0f} s: {reason}")
             time.sleep(POLL_S)
 
     def _run_ranks(self, gang: Gang, table_file: str, words: List[str]) -> Ending:
         env: Dict[str, str] = dict(os.environ, PYTHONUNBUFFERED="1")
         env[REPORT_DIR] = self._folder
-        with_tf_config = (
-            self._settings.pod.accelerator == CPU or importlib.util.find_spec("npu_bridge") is None
-        )
         command = [sys.executable, "-m", "efficientnet_trainer.cli", "train", *words]
-        _say(
-            "starting ranks {} of {}, {}".format(
-                [own.rank for own in gang.own],
-                len(gang.workers),
-                "TensorFlow forms the cluster" if with_tf_config else "HCCL forms the cluster",
-            )
-        )
+        own_ranks = [own.rank for own in gang.own]
+        who = "TensorFlow" if self._with_tf_config else "HCCL"
+        _say(f"starting ranks {own_ranks} of {len(gang.workers)}, {who} forms the cluster")
         children = [
             Child(
                 own.rank,
                 command,
-                build_child_environment(env, gang, own, table_file, with_tf_config),
+                build_child_environment(env, gang, own, table_file, self._with_tf_config),
                 mark=len(gang.own) > 1,
             )
             for own in gang.own
@@ -202,14 +205,20 @@ class Launcher:
         return [read_state(self._folder, rank.rank) for rank in own]
 
     def _unready_reason(self) -> Optional[str]:
-        return self._try_files()[1]
+        """Return what is missing for a start; once started, nothing that comes later matters."""
+        if self._gang is None:
+            try:
+                self._read_needed()
+            except NotReadyError as error:
+                return str(error)
+        return None
 
-    def _try_files(self) -> Tuple[Optional[RankFiles], Optional[str]]:
-        """Return the published files, or why they are not ready."""
-        try:
-            return self._read_files(), None
-        except NotReadyError as error:
-            return None, str(error)
+    def _read_needed(self) -> RankFiles:
+        """Return the files once they have all that a start needs; HCCL needs no addresses."""
+        files = self._read_files()
+        if self._with_tf_config:
+            check_addresses(files)
+        return files
 
     def _read_files(self) -> RankFiles:
         annotations = read_annotations(self._settings.podinfo_dir)

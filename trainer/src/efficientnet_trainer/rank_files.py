@@ -26,6 +26,7 @@ class Peer(NamedTuple):
     rank: int
     pod: str
     pod_ip: str
+    """Empty until the pod has one, which may be later than its devices are known."""
     port: int
 
 
@@ -57,11 +58,6 @@ def parse_annotations(text: str) -> Dict[str, str]:
     return annotations
 
 
-def content_hash(table_text: bytes, peers_text: bytes) -> str:
-    """Return the hash that the operator puts on the pod: both files, a newline between."""
-    return hashlib.sha256(table_text + b"\n" + peers_text).hexdigest()
-
-
 def parse_rank_files(
     table_text: bytes, peers_text: bytes, annotations: Dict[str, str]
 ) -> RankFiles:
@@ -77,13 +73,27 @@ def parse_rank_files(
     wanted = annotations.get(RANK_TABLE_ANNOTATION)
     if wanted is None:
         raise NotReadyError(f"the pod has no annotation {RANK_TABLE_ANNOTATION}")
-    found = content_hash(table_text, peers_text)
+    found = hashlib.sha256(table_text).hexdigest()
     if found != wanted:
         raise NotReadyError(
-            f"the mounted files have the hash {found[:12]}, "
+            f"the mounted {TABLE_FILE} has the hash {found[:12]}, "
             f"the annotation {RANK_TABLE_ANNOTATION} says {wanted[:12]}"
         )
     return RankFiles(table_text, table, _parse_peers(_parse_json(PEERS_FILE, peers_text)))
+
+
+def check_addresses(files: RankFiles) -> None:
+    """Check that every rank can be reached, which TensorFlow needs and HCCL does not.
+
+    Raises:
+        NotReadyError: names the first pod that has no address yet.
+    """
+    lacking = [peer.pod for peer in files.peers if not peer.pod_ip]
+    if lacking:
+        raise NotReadyError(
+            f"{PEERS_FILE} has no address of {len(lacking)} of {len(files.peers)} ranks yet, "
+            f"the first in pod {lacking[0]}"
+        )
 
 
 def _parse_json(name: str, text: bytes) -> Any:

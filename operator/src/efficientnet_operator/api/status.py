@@ -49,7 +49,7 @@ class RankTableStatus(ApiModel):
     config_map: str | None = None
     """ConfigMap that holds hccl.json and peers.json."""
     sha256: str | None = None
-    """SHA-256 (hex) of hccl.json, one newline, peers.json."""
+    """SHA-256 (hex) of hccl.json."""
     completed_at: Timestamp | None = None
     """When the complete table was published."""
 

@@ -18,9 +18,11 @@ REPLICA_INDEX_LABEL = f"{GROUP}/replica-index"
 HOST_GROUP_LABEL = f"{GROUP}/host-group"
 
 RANK_TABLE_ANNOTATION = f"{GROUP}/rank-table"
-"""SHA-256 of the two published files; patching it makes the kubelet refresh the volume."""
+"""SHA-256 of the published hccl.json; patching it makes the kubelet refresh the volume."""
+PEERS_ANNOTATION = f"{GROUP}/peers"
+"""The same of peers.json, for pods that wait for addresses; nobody compares it with the file."""
 NUDGE_ANNOTATION = f"{GROUP}/nudge"
-"""How often a pod that had the hash but stayed unready was nudged again."""
+"""How often a pod that had both but stayed unready was nudged again."""
 EXCLUDED_HOSTS_ANNOTATION = f"{GROUP}/excluded-hosts"
 """On the rank table's ConfigMap: JSON of host group to nodes that could not hold all of it."""
 

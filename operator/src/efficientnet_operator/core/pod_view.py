@@ -16,6 +16,7 @@ from efficientnet_operator.core.identity import (
     HOST_GROUP_LABEL,
     JOB_UID_LABEL,
     NUDGE_ANNOTATION,
+    PEERS_ANNOTATION,
     RANK_TABLE_ANNOTATION,
     REPLICA_INDEX_LABEL,
     TRAINER_CONTAINER,
@@ -27,6 +28,7 @@ KEPT_ANNOTATIONS = frozenset(
         "ascend.kubectl.kubernetes.io/ascend-910-configuration",
         "atlas.kubectl.kubernetes.io/ascend-910-configuration",
         RANK_TABLE_ANNOTATION,
+        PEERS_ANNOTATION,
         NUDGE_ANNOTATION,
     }
 )

@@ -130,6 +130,6 @@ def encode(document: Any) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def hash_files(hccl: str, peers: str) -> str:
-    """Return the hex SHA-256 of both files; pods carry it and compare what is mounted with it."""
-    return hashlib.sha256(f"{hccl}\n{peers}".encode()).hexdigest()
+def hash_file(text: str) -> str:
+    """Return a file's SHA-256 in hex; a pod compares the mounted table with the one it carries."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""Collect the allocations of an attempt and publish its rank table, once and whole."""
+"""Collect the allocations of an attempt and publish its rank table, once and whole.
+
+Addresses of pods that have none yet follow in peers.json, once all are known.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,26 @@ from efficientnet_operator.core.allocations import (
     parse_allocation,
 )
 from efficientnet_operator.core.conditions import format_time
-from efficientnet_operator.core.config_maps import ConfigMapView, build_data, build_patch
+from efficientnet_operator.core.config_maps import (
+    PEERS_KEY,
+    ConfigMapView,
+    build_data,
+    build_patch,
+)
 from efficientnet_operator.core.draft import Draft
-from efficientnet_operator.core.identity import RANK_TABLE_ANNOTATION
-from efficientnet_operator.core.peers import build_peers
+from efficientnet_operator.core.identity import (
+    NUDGE_ANNOTATION,
+    PEERS_ANNOTATION,
+    RANK_TABLE_ANNOTATION,
+)
+from efficientnet_operator.core.peers import add_addresses, build_peers, lack_addresses
 from efficientnet_operator.core.plan import Patch
 from efficientnet_operator.core.pod_view import PodView
 from efficientnet_operator.core.rank_table import (
     INITIALIZING,
     build_rank_table,
     encode,
-    hash_files,
+    hash_file,
     rank_devices,
 )
 from efficientnet_operator.core.rank_table_checks import Candidate, find_violation
@@ -40,7 +52,8 @@ def publish_table(draft: Draft) -> bool:
         draft.wait("the rank table's ConfigMap", LOOK_AGAIN_S)
         return True
     if config_map.hccl != INITIALIZING:
-        _note_published(draft, hash_files(config_map.hccl, config_map.peers))
+        peers = _address_peers(draft, config_map)
+        _note_published(draft, config_map.hccl, peers)
         return False
     allocations = _collect(draft)
     if isinstance(allocations, Violation):
@@ -81,7 +94,8 @@ def _collect(draft: Draft) -> list[Allocation] | Violation | None:
             found = parse_allocation(pod, draft.view.nodes.get(pod.node), key)
             if isinstance(found, Violation):
                 return found
-            if found and pod.pod_ip:
+            # Volcano's plugin annotates before a pod is bound: the kubelet has to have taken it.
+            if found and pod.host_ip:
                 allocations.append(found)
     _report_count(draft, pods, allocations)
     return allocations if len(allocations) == len(pods) else None
@@ -127,14 +141,30 @@ def _publish(draft: Draft, config_map: ConfigMapView, allocations: list[Allocati
         )
     patch = build_patch(config_map, build_data(hccl, peers))
     draft.patches.append(Patch(CONFIG_MAP, config_map.name, patch))
-    _note_published(draft, hash_files(hccl, peers))
+    _note_published(draft, hccl, peers)
     return False
 
 
-def _note_published(draft: Draft, sha256: str) -> None:
-    """Set Allocated and nudge the pods that do not carry the hash yet."""
-    table = draft.status.get("rankTable") or {}
-    if table.get("sha256") != sha256:
+def _address_peers(draft: Draft, config_map: ConfigMapView) -> str:
+    """Return peers.json; write it again when the last address that it lacked is known."""
+    pods = draft.attempt_pods
+    if not lack_addresses(config_map.peers) or not all(pod.pod_ip for pod in pods):
+        return config_map.peers
+    peers = add_addresses(config_map.peers, {pod.name: pod.pod_ip for pod in pods})
+    if peers != config_map.peers:
+        patch = build_patch(config_map, {PEERS_KEY: peers})
+        draft.patches.append(Patch(CONFIG_MAP, config_map.name, patch))
+    return peers
+
+
+def _note_published(draft: Draft, hccl: str, peers: str) -> None:
+    """Set Allocated and nudge the pods that do not carry the files' hashes yet.
+
+    A ready pod has all that it needs: with NPUs it has no use for addresses that come later.
+    """
+    hashes = {RANK_TABLE_ANNOTATION: hash_file(hccl), PEERS_ANNOTATION: hash_file(peers)}
+    sha256 = hashes[RANK_TABLE_ANNOTATION]
+    if (draft.status.get("rankTable") or {}).get("sha256") != sha256:
         draft.status["rankTable"] = {
             "configMap": draft.config_map.name if draft.config_map else "",
             "sha256": sha256,
@@ -143,7 +173,11 @@ def _note_published(draft: Draft, sha256: str) -> None:
     npus = draft.spec.npus
     draft.status["npus"] = {"total": npus, "allocated": npus}
     draft.conditions.set("Allocated", True, "RankTablePublished", f"{npus}/{npus} NPUs allocated")
-    annotation = {"metadata": {"annotations": {RANK_TABLE_ANNOTATION: sha256}}}
     for pod in draft.attempt_pods:
-        if pod.annotations.get(RANK_TABLE_ANNOTATION) != sha256 and not pod.finished:
-            draft.patches.append(Patch(POD, pod.name, annotation))
+        needs = (RANK_TABLE_ANNOTATION,) if pod.ready else hashes
+        if pod.finished or all(pod.annotations.get(key) == hashes[key] for key in needs):
+            continue
+        annotations: dict[str, str | None] = {**hashes}
+        if NUDGE_ANNOTATION in pod.annotations:
+            annotations[NUDGE_ANNOTATION] = None  # nudges are counted for each publication
+        draft.patches.append(Patch(POD, pod.name, {"metadata": {"annotations": annotations}}))
