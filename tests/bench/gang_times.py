@@ -99,7 +99,7 @@ def measure_kubelet(cluster, rounds=5):
     values = []
     cluster.kubectl.apply(config_map(0), pod)
     try:
-        wait("the pod of the floor", lambda: "saw 0" in log_of_floor(cluster))
+        wait("the pod of the floor", lambda: "saw 0" in log_of(cluster, "floor"))
         for number in range(1, rounds + 1):
             cluster.kubectl.apply(config_map(number))
             wrote = time.time()
@@ -121,9 +121,10 @@ def config_map(number):
     }
 
 
-def log_of_floor(cluster):
-    phase = cluster.kubectl.get("pod", "floor")["status"]["phase"]
-    return cluster.kubectl("logs", "floor") if phase == "Running" else ""
+def log_of(cluster, pod, *options):
+    """Return a pod's log; "" before its container runs, when the API server refuses it."""
+    running = cluster.kubectl.get("pod", pod)["status"]["phase"] == "Running"
+    return cluster.kubectl("logs", pod, *options) if running else ""
 
 
 def measure_tables(cluster, rounds):
@@ -189,7 +190,7 @@ def first_step(cluster, attempt):
     peers = json.loads(table.get("peers.json") or "[]")
     if not peers:
         return None
-    log = cluster.kubectl("logs", peers[0]["pod"], "--timestamps")
+    log = log_of(cluster, peers[0]["pod"], "--timestamps")
     found = re.search(r"^(\S+) step:(\d+) ", log, re.MULTILINE)
     return (seconds(found[1]), int(found[2])) if found else None
 
