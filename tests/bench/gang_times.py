@@ -1,6 +1,7 @@
 """Measure a gang's times on a local cluster that `make demo` left.
 
-From the last allocation to the table in every container; from a killed rank to
+From the last allocation to the table in every container, and to the addresses
+that TensorFlow's own cluster waits for besides; from a killed rank to
 the next attempt's pods and first step; from SIGTERM to one rank to the end of
 all.  The floor of the table's way is the kubelet's: a ConfigMap is changed, its
 pod is nudged, and the pod itself looks for the change; no operator, one pod.
@@ -128,17 +129,22 @@ def log_of(cluster, pod, *options):
 
 
 def measure_tables(cluster, rounds):
-    """Return, over all rounds and ranks, the seconds from the last allocation to the table."""
-    values = []
+    """Return the seconds from the last allocation to the table, and to all addresses.
+
+    Of all rounds and ranks, each.
+    """
+    tables, addresses = [], []
     for number in range(rounds):
         watch = start(cluster)
         try:
-            values += table_seconds(cluster, watch)
-            print(f"table, round {number + 1} of {rounds}: {max(values[-RANKS:]):.2f} s")
+            wait("all ranks run", lambda: status_of(cluster).get("phase") == "Running")
+            tables += seconds_to(cluster, watch, "rank table complete")
+            addresses += seconds_to(cluster, watch, "all addresses known")
+            print(f"table, round {number + 1} of {rounds}: {max(tables[-RANKS:]):.2f} s")
         finally:
             watch.close()
             remove_job(cluster, NAME)
-    return values
+    return tables, addresses
 
 
 def start(cluster):
@@ -148,11 +154,11 @@ def start(cluster):
     return watch
 
 
-def table_seconds(cluster, watch):
-    wait("all ranks run", lambda: status_of(cluster).get("phase") == "Running")
+def seconds_to(cluster, watch, words):
+    """Return when each rank's launcher said so, in seconds since the last allocation."""
     allocated = max(watch.first_times(is_allocated).values())
     pods = [f"{NAME}-1-{index}" for index in range(RANKS)]
-    return [log_times(cluster, pod, "rank table complete")[0] - allocated for pod in pods]
+    return [log_times(cluster, pod, words)[0] - allocated for pod in pods]
 
 
 def measure_failures(cluster):
@@ -205,7 +211,7 @@ def main():
     except stage.DemoError as error:
         parser.exit(2, f"bench-gang: {error}\n")
     kubelet = Figures("kubelet alone: change to container, s", measure_kubelet(cluster))
-    tables = measure_tables(cluster, arguments.rounds)
+    tables, addresses = measure_tables(cluster, arguments.rounds)
     (pods_s, step_s, exit_s), facts = measure_failures(cluster)
     rows = [
         kubelet,
@@ -215,6 +221,7 @@ def main():
             BARS_S["table"],
             kubelet.median,
         ),
+        Figures("last allocation to all addresses there, s", addresses),
         Figures("kill to the next attempt's pods, s", [pods_s], BARS_S["pods"]),
         Figures("kill to its first step, s", [step_s]),
         Figures("SIGTERM to one rank to the end of all, s", [exit_s]),

@@ -102,7 +102,7 @@ It waits for b0-1-0, b0-1-1, b0-1-2 and 1 more to have the rank table.
 
 Not met:
   Running=False WaitingForRanks for 0 s: 0/4 pods ready; waiting for b0-1-0, b0-1-1, b0-1-2 \
-and 1 more
+and 1 more (b0-1-0 has no running container yet)
 
 Next the operator would:
   patch 1 ConfigMap: b0-1-rank-table

@@ -218,6 +218,17 @@ def test_a_node_whose_clock_is_far_ahead_holds_nothing_up():
     assert verdict(failed(running(0), 1, after_s=600), running(1), after_s=0)[0] is Outcome.FAILED
 
 
+@pytest.mark.parametrize(
+    "waiting, why", [("", ""), ("ErrImagePull: 404", " (ErrImagePull: 404)")], ids=["", "waiting"]
+)
+def test_a_failure_names_the_mate_that_never_started(waiting, why):
+    late = a_pod(1, node="n1", waiting=waiting)
+    found = judge([failed(running(0), 1, message="HCCL timed out"), late], [], 1, T0)
+    assert found.failure["pod"] == "b0-1-0"
+    want = f"HCCL timed out; 1 of 2 pods had not started, such as b0-1-1{why}"
+    assert found.failure["message"] == want
+
+
 def test_the_contracts_report_is_the_failure():
     message = (CONTRACT / "termination-bad-data.json").read_text()
     pod = replace(running(1), phase="Failed", termination=Termination(3, "Error", message, T0))

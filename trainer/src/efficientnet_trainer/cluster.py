@@ -49,7 +49,7 @@ class Gang(NamedTuple):
     own: Tuple[OwnRank, ...]
     """In rank order; the index is the rank's place in the pod."""
     workers: Tuple[str, ...]
-    """``podIP:port`` of each rank, by rank."""
+    """``podIP:port`` of each rank, by rank; without the address where HCCL forms the cluster."""
 
 
 class TableDevice(NamedTuple):

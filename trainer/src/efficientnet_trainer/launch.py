@@ -124,6 +124,7 @@ class Launcher:
         self._with_tf_config = (
             settings.pod.accelerator == CPU or importlib.util.find_spec("npu_bridge") is None
         )
+        self._needs_addresses = self._with_tf_config and settings.pod.npus != 1
         self._folder = tempfile.mkdtemp(prefix="enj-")
 
     def sources(self) -> serve.Sources:
@@ -139,7 +140,7 @@ class Launcher:
         """Wait, start, supervise; return the word that the pod leaves."""
         check_flags(words)
         files = self._wait("its rank table", "rank table complete", self._read_files)
-        if self._with_tf_config:
+        if self._needs_addresses:
             files = self._wait("its peers' addresses", "all addresses known", self._read_needed)
         annotations = read_annotations(self._settings.podinfo_dir)
         self._gang = find_gang(files, self._settings.pod, annotations)
@@ -214,9 +215,9 @@ class Launcher:
         return None
 
     def _read_needed(self) -> RankFiles:
-        """Return the files once they have all that a start needs; HCCL needs no addresses."""
+        """Return the files once they have all that a start needs."""
         files = self._read_files()
-        if self._with_tf_config:
+        if self._needs_addresses:
             check_addresses(files)
         return files
 

@@ -26,7 +26,7 @@ class Sources(NamedTuple):
     attempt: int
     read_states: Callable[[], List[RankState]]
     unready_reason: Callable[[], Optional[str]]
-    """None when the mounted files are complete and agree with the annotation."""
+    """None when the mounted files have all that a start needs, or ranks were started."""
 
 
 Answer = Tuple[int, str, bytes]

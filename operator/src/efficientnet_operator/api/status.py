@@ -51,7 +51,7 @@ class RankTableStatus(ApiModel):
     sha256: str | None = None
     """SHA-256 (hex) of hccl.json."""
     completed_at: Timestamp | None = None
-    """When the complete table was published."""
+    """When the complete table was published, or the last addresses after it."""
 
 
 class Progress(ApiModel):

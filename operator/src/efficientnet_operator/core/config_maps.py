@@ -2,7 +2,7 @@
 
 It stands before the pods do, saying "initializing", so that they can mount it;
 both files are then written in one update, whole, so that no reader ever sees
-half of a table.
+half of a table. Addresses that pods get later change the peers alone.
 """
 
 from __future__ import annotations
@@ -72,5 +72,5 @@ def build_patch(seen: ConfigMapView, data: Mapping[str, str]) -> dict[str, Any]:
 
 
 def build_data(hccl: str, peers: str) -> dict[str, str]:
-    """Return the ConfigMap's data: both files, never one without the other."""
+    """Return the ConfigMap's data: both files."""
     return {HCCL_KEY: hccl, PEERS_KEY: peers}

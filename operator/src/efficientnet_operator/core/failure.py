@@ -127,15 +127,17 @@ def judge(
     if not failed:
         return None
     first = min(failed, key=_telling)
+    failure = describe_failure(first, attempt)
     if _exit_code(first) in PERMANENT_CODES:
-        return Verdict(Outcome.PERMANENT, describe_failure(first, attempt))
+        return Verdict(Outcome.PERMANENT, failure)
+    failure["message"] += _name_unstarted(pods)
     # Where no failure has a time (the container's end was lost), there is nothing to wait from.
     times = [p.termination.finished_at for p in failed if p.termination]
     earliest = min((t for t in times if t), default=_LONG_AGO)
     # A node whose clock is far ahead must not hold up the restart.
     if -SIBLING_WAIT <= now - earliest < SIBLING_WAIT and not all(p.finished for p in pods):
-        return Verdict(Outcome.UNDECIDED, describe_failure(first, attempt))
-    return Verdict(Outcome.FAILED, describe_failure(first, attempt))
+        return Verdict(Outcome.UNDECIDED, failure)
+    return Verdict(Outcome.FAILED, failure)
 
 
 def find_disruption(
@@ -195,6 +197,16 @@ def describe_failure(pod: PodView, attempt: int) -> dict[str, Any]:
     message = report.get("message") or termination.message or f"exit code {code}"
     failure["message"] = message[:4096]
     return failure
+
+
+def _name_unstarted(pods: Sequence[PodView]) -> str:
+    """Return the end of a message where ranks may have failed because they waited in vain."""
+    unstarted = [p for p in pods if p.unstarted]
+    if not unstarted:
+        return ""
+    first = unstarted[0]
+    why = f" ({first.waiting})" if first.waiting else ""
+    return f"; {len(unstarted)} of {len(pods)} pods had not started, such as {first.name}{why}"
 
 
 def _place(pod: PodView, attempt: int) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from typing import Any
 from efficientnet_operator.core.identity import FIRST_RANK_PORT
 from efficientnet_operator.core.rank_table import RankedDevice
 
+IPV4_LENGTH, IPV6_LENGTH = len("255.255.255.255"), len("ffff:" * 7 + "ffff")
 _NO_ADDRESS = '"podIP":""'
-_POD_WITHOUT = re.compile(rf'"pod":"([^"]*)",{_NO_ADDRESS}')
+_POD = re.compile(r'"pod":"([^"]*)","podIP":"([^"]*)"')
 """As ``rank_table.encode`` writes it. Text, not JSON, is looked at: whatever somebody else made of
 the file, there is nothing to fail at, and 5,000 ranks cost nothing once all is known."""
 
@@ -43,16 +44,28 @@ def build_peers(ranked: Sequence[RankedDevice]) -> list[dict[str, Any]]:
     return peers
 
 
+def room_for_addresses(ranked: Sequence[RankedDevice]) -> int:
+    """Return how many bytes the addresses that are still missing can take, as text.
+
+    Pods and hosts of a cluster have addresses of the same family.
+    """
+    lacking = (entry.allocation.host for entry in ranked if not entry.allocation.pod_ip)
+    return sum(IPV6_LENGTH if ":" in host else IPV4_LENGTH for host in lacking)
+
+
 def lack_addresses(peers: str) -> bool:
     """Tell whether peers.json has a rank without an address."""
     return _NO_ADDRESS in peers
 
 
 def add_addresses(peers: str, addresses: Mapping[str, str]) -> str:
-    """Return the text of peers.json with each missing address that is known by its pod's name."""
+    """Return the text of peers.json with each pod's address, by its name, where it is known.
+
+    Also where another one stands there: a sandbox that is made anew gets a new address.
+    """
 
     def add(found: re.Match[str]) -> str:
-        pod = found[1]
-        return f'"pod":"{pod}","podIP":"{addresses.get(pod, "")}"'
+        pod, before = found.groups()
+        return f'"pod":"{pod}","podIP":"{addresses.get(pod) or before}"'
 
-    return _POD_WITHOUT.sub(add, peers)
+    return _POD.sub(add, peers)

@@ -113,6 +113,11 @@ class PodView:
     termination: Termination | None = None
 
     @property
+    def unstarted(self) -> bool:
+        """Whether the trainer has not begun yet."""
+        return not self.started and self.termination is None and not self.finished
+
+    @property
     def finished(self) -> bool:
         """Whether the trainer of the pod has ended; it never runs again."""
         return self.phase in {"Succeeded", "Failed"}

@@ -25,7 +25,12 @@ from efficientnet_operator.core.identity import (
     PEERS_ANNOTATION,
     RANK_TABLE_ANNOTATION,
 )
-from efficientnet_operator.core.peers import add_addresses, build_peers, lack_addresses
+from efficientnet_operator.core.peers import (
+    add_addresses,
+    build_peers,
+    lack_addresses,
+    room_for_addresses,
+)
 from efficientnet_operator.core.plan import Patch
 from efficientnet_operator.core.pod_view import PodView
 from efficientnet_operator.core.rank_table import (
@@ -53,7 +58,7 @@ def publish_table(draft: Draft) -> bool:
         return True
     if config_map.hccl != INITIALIZING:
         peers = _address_peers(draft, config_map)
-        _note_published(draft, config_map.hccl, peers)
+        _note_published(draft, config_map.hccl, peers, anew=peers != config_map.peers)
         return False
     allocations = _collect(draft)
     if isinstance(allocations, Violation):
@@ -128,7 +133,7 @@ def _publish(draft: Draft, config_map: ConfigMapView, allocations: list[Allocati
     ranked = rank_devices(allocations, version, grouping)
     hccl = encode(build_rank_table(ranked, version))
     peers = encode(build_peers(ranked))
-    size = len(hccl) + len(peers)
+    size = len(hccl) + len(peers) + room_for_addresses(ranked)
     if size > CONFIG_MAP_BYTES:
         return _refuse(
             draft,
@@ -141,7 +146,7 @@ def _publish(draft: Draft, config_map: ConfigMapView, allocations: list[Allocati
         )
     patch = build_patch(config_map, build_data(hccl, peers))
     draft.patches.append(Patch(CONFIG_MAP, config_map.name, patch))
-    _note_published(draft, hccl, peers)
+    _note_published(draft, hccl, peers, anew=True)
     return False
 
 
@@ -157,14 +162,14 @@ def _address_peers(draft: Draft, config_map: ConfigMapView) -> str:
     return peers
 
 
-def _note_published(draft: Draft, hccl: str, peers: str) -> None:
+def _note_published(draft: Draft, hccl: str, peers: str, *, anew: bool) -> None:
     """Set Allocated and nudge the pods that do not carry the files' hashes yet.
 
-    A ready pod has all that it needs: with NPUs it has no use for addresses that come later.
+    A ready pod has all that it needs: with NPUs it has no use for addresses that come later. One
+    that has not started reads what is there when it does.
     """
-    hashes = {RANK_TABLE_ANNOTATION: hash_file(hccl), PEERS_ANNOTATION: hash_file(peers)}
-    sha256 = hashes[RANK_TABLE_ANNOTATION]
-    if (draft.status.get("rankTable") or {}).get("sha256") != sha256:
+    sha256, peers_sha256 = hash_file(hccl), hash_file(peers)
+    if anew or (draft.status.get("rankTable") or {}).get("sha256") != sha256:
         draft.status["rankTable"] = {
             "configMap": draft.config_map.name if draft.config_map else "",
             "sha256": sha256,
@@ -174,10 +179,14 @@ def _note_published(draft: Draft, hccl: str, peers: str) -> None:
     draft.status["npus"] = {"total": npus, "allocated": npus}
     draft.conditions.set("Allocated", True, "RankTablePublished", f"{npus}/{npus} NPUs allocated")
     for pod in draft.attempt_pods:
-        needs = (RANK_TABLE_ANNOTATION,) if pod.ready else hashes
-        if pod.finished or all(pod.annotations.get(key) == hashes[key] for key in needs):
+        has_table = pod.annotations.get(RANK_TABLE_ANNOTATION) == sha256
+        has_peers = pod.annotations.get(PEERS_ANNOTATION) == peers_sha256
+        if pod.finished or (has_table and (has_peers or pod.ready or not pod.started)):
             continue
-        annotations: dict[str, str | None] = {**hashes}
+        annotations: dict[str, str | None] = {
+            RANK_TABLE_ANNOTATION: sha256,
+            PEERS_ANNOTATION: peers_sha256,
+        }
         if NUDGE_ANNOTATION in pod.annotations:
-            annotations[NUDGE_ANNOTATION] = None  # nudges are counted for each publication
+            annotations[NUDGE_ANNOTATION] = None  # counted for each publication
         draft.patches.append(Patch(POD, pod.name, {"metadata": {"annotations": annotations}}))

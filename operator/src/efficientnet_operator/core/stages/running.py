@@ -15,7 +15,7 @@ from efficientnet_operator.core.progress import build_progress
 from efficientnet_operator.core.resources import POD
 
 NUDGES = (timedelta(seconds=1), timedelta(seconds=4))
-"""When a pod that runs but is not ready is nudged again, counted from the publication.
+"""When a pod that runs but is not ready is nudged again, counted from the last publication.
 
 ConfigMap and pod reach a kubelet by separate watches; a nudge that wins the
 race refreshes the old file, which would then stay for a minute.
@@ -48,10 +48,13 @@ def _follow(draft: Draft, entry: Mapping[str, Any]) -> None:
 
 def _report_late(draft: Draft, pods: list[PodView], late: list[PodView]) -> None:
     blocked = [p for p in late if p.waiting]
+    unstarted = [p for p in late if p.unstarted]
     message = f"{len(pods) - len(late)}/{len(pods)} pods ready; waiting for "
     message += name_some([p.name for p in late])
     if blocked:
         message += f" ({blocked[0].name}: {blocked[0].waiting})"
+    elif unstarted:
+        message += f" ({unstarted[0].name} has no running container yet)"
     reason = "ContainerWaiting" if blocked else "WaitingForRanks"
     draft.conditions.set("Running", False, reason, message)
     draft.wait(f"{name_some([p.name for p in late])} to have the rank table")
