@@ -210,6 +210,20 @@ class Job:
         """How many pods an attempt has."""
         return int(self.spec["npus"]) // int(self.spec.get("npusPerPod", 1))
 
+    def set_ready(self, pod: Object, value: str) -> None:
+        """Report a pod's condition Ready, as its kubelet does: True or False."""
+        conditions = [c for c in pod["status"]["conditions"] if c["type"] != "Ready"]
+        self._report(pod, {"conditions": [*conditions, {"type": "Ready", "status": value}]})
+
+    def set_address(self, pod: Object, address: str | None) -> None:
+        """Report a pod's address, or that it has none."""
+        addresses = [{"ip": address}] if address else None
+        self._report(pod, {"podIP": address, "podIPs": addresses})
+
+    def _report(self, pod: Object, status: Object) -> None:
+        name = pod["metadata"]["name"]
+        self.api.patch("pods", self.namespace, name, {"status": status}, "status")
+
     def end(self, pod: Object, code: int, report: Mapping[str, Any] | str = "", ago_s: int = 10):
         """Let a pod's trainer end with a code and a termination message, some seconds ago."""
         body = build_end(code, report, ago_s)

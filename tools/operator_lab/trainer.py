@@ -42,5 +42,4 @@ def serving_progress(progress: Callable[[], dict[str, Any]]) -> Iterator[None]:
 
 def take_address(job: Job, pod: Object) -> None:
     """Give a pod the address at which progress is served; before its table is published."""
-    status = {"podIP": ADDRESS, "podIPs": [{"ip": ADDRESS}]}
-    job.api.patch("pods", job.namespace, pod["metadata"]["name"], {"status": status}, "status")
+    job.set_address(pod, ADDRESS)

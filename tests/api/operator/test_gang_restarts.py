@@ -17,12 +17,14 @@ def version(found):
 def test_a_deleted_pod_replaces_the_gang_uncharged(lab):
     job = lab.job(**TWO_HOSTS)
     first = job.run()
+    old_table = job.status["rankTable"]
     lab.api.delete("pods", lab.namespace, "digits-1-2")
     second = job.run(attempt=2)
     status = job.status
     assert (status["attempt"], status["restarts"]) == (2, 1)
     assert not status.get("chargedRestarts")
     assert status["rankTable"]["configMap"] == "digits-2-rank-table"
+    assert status["rankTable"]["completedAt"] > old_table["completedAt"]
     assert {p["metadata"]["annotations"][HASH] for p in second} == {status["rankTable"]["sha256"]}
     assert not uids(first) & uids(job.pods()), "no pod of the first attempt is left"
     assert (status["failure"]["pod"], status["failure"]["attempt"]) == ("digits-1-2", 1)

@@ -8,23 +8,14 @@ TABLE = "efficientnet.dev/rank-table"
 PEERS = "efficientnet.dev/peers"
 
 
-def set_address(job, pod, ip, *, ready):
-    """Let a kubelet report a pod's address, or that it has none, and whether it is ready."""
-    conditions = [c for c in pod["status"]["conditions"] if c["type"] != "Ready"]
-    conditions.append({"type": "Ready", "status": str(ready)})
-    status = {"podIP": ip, "podIPs": [{"ip": ip}] if ip else None, "conditions": conditions}
-    name = pod["metadata"]["name"]
-    job.api.patch("pods", job.namespace, name, {"status": status}, "status")
-
-
 @pytest.fixture
 def job(lab):
     """A job whose last pod has no address yet, and whose ranks wait for it."""
     job = lab.job(npus=4, scheduling={"npusPerHost": 2})
     pods = job.wait_bound(4)
     for pod in pods:
-        late = pod is pods[-1]
-        set_address(job, pod, None if late else pod["status"]["podIP"], ready=False)
+        job.set_ready(pod, "False")
+    job.set_address(pods[-1], None)
     job.allocate_all(pods)
     job.wait_condition("Running", "False", "WaitingForRanks")
     return job
@@ -48,12 +39,10 @@ def test_the_table_comes_at_once_and_the_addresses_once_all_are_known(lab, job):
     (late,) = (peer["pod"] for peer in job.peers() if not peer["podIP"])
     assert late == "digits-1-3"
     assert annotations(job, TABLE) == [hash_of(job, "hccl.json")] * 4
-    ready = job.pods()[0]
-    set_address(job, ready, ready["status"]["podIP"], ready=True)
+    job.set_ready(job.pods()[0], "True")
     told = annotations(job, PEERS)
 
-    last = job.pods()[3]
-    set_address(job, last, "10.9.9.9", ready=False)
+    job.set_address(job.pods()[3], "10.9.9.9")
     job.wait("adds the addresses", lambda _: is_addressed(job))
     job.wait("tells the ranks", lambda _: annotations(job, PEERS)[1:] != told[1:])
     assert job.table() == table
@@ -75,7 +64,7 @@ def test_the_table_comes_at_once_and_the_addresses_once_all_are_known(lab, job):
 def test_killed_between_the_addresses_and_the_nudges_it_nudges_the_rest(lab, job, told):
     lab.operator.kill()
     pods = job.pods()
-    set_address(job, pods[3], "10.9.9.9", ready=False)
+    job.set_address(pods[3], "10.9.9.9")
     data = job.config_map()["data"]
     peers = data["peers.json"].replace('"podIP":""', '"podIP":"10.9.9.9"')
     body = {"data": {"peers.json": peers}}

@@ -144,7 +144,7 @@ def pinned_to(node):
 def test_a_rank_without_the_table_is_named_and_nudged_twice_more(lab):
     job = lab.job(npus=2)
     pods = job.wait_bound(2)
-    set_ready(lab, pods[1], "False")
+    job.set_ready(pods[1], "False")
     job.allocate_all(pods)
     message = job.wait_condition("Running", "False", "WaitingForRanks")
     assert message == "1/2 pods ready; waiting for digits-1-1"
@@ -154,12 +154,5 @@ def test_a_rank_without_the_table_is_named_and_nudged_twice_more(lab):
 
     job.wait("nudged the late pod twice", nudges)
     assert "efficientnet.dev/nudge" not in job.pods(1)[0]["metadata"]["annotations"]
-    set_ready(lab, pods[1], "True")
+    job.set_ready(pods[1], "True")
     job.wait_phase("Running")
-
-
-def set_ready(lab, pod, value):
-    conditions = [c for c in pod["status"]["conditions"] if c["type"] != "Ready"]
-    conditions.append({"type": "Ready", "status": value})
-    name = pod["metadata"]["name"]
-    lab.api.patch("pods", lab.namespace, name, {"status": {"conditions": conditions}}, "status")

@@ -96,7 +96,10 @@ def test_the_table_is_published_once_and_a_lost_nudge_is_given_again():
     cluster.change("b0-1-2", annotations={})
     (nudge,) = cluster.plan().patches
     assert (nudge.resource.kind, nudge.name) == ("Pod", "b0-1-2")
-    assert nudge.body["metadata"]["annotations"]["efficientnet.dev/rank-table"] == sha256
+    assert nudge.body["metadata"]["annotations"] == {
+        "efficientnet.dev/rank-table": sha256,
+        "efficientnet.dev/peers": cluster.pods["b0-1-1"].annotations["efficientnet.dev/peers"],
+    }
 
 
 @pytest.mark.parametrize("stage", ["created", "bound", "running", "succeeded"])

@@ -201,7 +201,7 @@ def describe_failure(pod: PodView, attempt: int) -> dict[str, Any]:
 
 def _name_unstarted(pods: Sequence[PodView]) -> str:
     """Return the end of a message where ranks may have failed because they waited in vain."""
-    unstarted = [p for p in pods if p.unstarted]
+    unstarted = [p for p in pods if not p.began and not p.finished]
     if not unstarted:
         return ""
     first = unstarted[0]

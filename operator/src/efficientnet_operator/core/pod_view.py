@@ -113,9 +113,9 @@ class PodView:
     termination: Termination | None = None
 
     @property
-    def unstarted(self) -> bool:
-        """Whether the trainer has not begun yet."""
-        return not self.started and self.termination is None and not self.finished
+    def began(self) -> bool:
+        """Whether the trainer has begun to write its log."""
+        return self.started or self.termination is not None
 
     @property
     def finished(self) -> bool:

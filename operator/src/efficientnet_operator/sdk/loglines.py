@@ -163,7 +163,7 @@ class LogDesk:
             fresh = LogCursor(self._namespace, pod, (), self._wanted)
             cursor = self._cursors.setdefault(pod.uid, fresh)
             cursor.pod, cursor.ranks = pod, ranks.get(pod.name, ())
-            if has_log(pod) and not cursor.active and not cursor.complete:
+            if pod.began and not cursor.active and not cursor.complete:
                 cursor.active = True
                 due.append(cursor)
         return due
@@ -172,8 +172,3 @@ class LogDesk:
     def idle(self) -> bool:
         """Whether nobody reads."""
         return not any(cursor.active for cursor in self._cursors.values())
-
-
-def has_log(pod: PodView) -> bool:
-    """Tell whether a pod's trainer has begun to write."""
-    return pod.started or pod.termination is not None

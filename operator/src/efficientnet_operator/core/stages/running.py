@@ -48,7 +48,7 @@ def _follow(draft: Draft, entry: Mapping[str, Any]) -> None:
 
 def _report_late(draft: Draft, pods: list[PodView], late: list[PodView]) -> None:
     blocked = [p for p in late if p.waiting]
-    unstarted = [p for p in late if p.unstarted]
+    unstarted = [p for p in late if not p.began]
     message = f"{len(pods) - len(late)}/{len(pods)} pods ready; waiting for "
     message += name_some([p.name for p in late])
     if blocked:
