@@ -31,6 +31,11 @@ A_JOB = {
     },
 }
 
+A_STARTED_JOB = {
+    **A_JOB,
+    "status": {"attempt": 1, "conditions": [{"type": "Created", "status": "True"}]},
+}
+
 
 def refuse(code, reason, message):
     body = {"kind": "Status", "code": code, "reason": reason, "message": message}
@@ -77,6 +82,19 @@ class FailingApiServer(ApiServer):
         version = str(5 + len(self.statuses))
         metadata = {**A_JOB["metadata"], "resourceVersion": version}
         return web.json_response({**A_JOB, "metadata": metadata, "status": self.statuses[-1]})
+
+
+class SlowApiServer(ApiServer):
+    """Answers that a pod is gone, but not before a watch has brought a newer job."""
+
+    controller = None
+
+    async def answer(self, request):
+        if not request.path.endswith("/pods/b0-1-0"):
+            return await super().answer(request)
+        newer = {**A_JOB["metadata"], "resourceVersion": "6"}
+        self.controller.on_job("MODIFIED", {**A_STARTED_JOB, "metadata": newer})
+        return refuse(404, "NotFound", "pods b0-1-0 not found")
 
 
 @asynccontextmanager
@@ -127,6 +145,18 @@ def test_a_job_that_somebody_else_has_by_now_is_dropped_and_left_alone():
             f"{JOBS}/namespaces/a/efficientnetjobs",
             {"labelSelector": SELECTOR, "fieldSelector": "metadata.name=b0"},
         )
+
+    asyncio.run(live())
+
+
+def test_a_status_is_of_the_version_that_was_looked_at_not_of_the_newest():
+    async def live():
+        server = SlowApiServer()
+        async with running(server) as server.controller:
+            server.controller.start()
+            server.controller.on_job("ADDED", A_STARTED_JOB)
+            await until(lambda: server.statuses)
+        assert server.statuses[0]["metadata"]["resourceVersion"] == "5"
 
     asyncio.run(live())
 

@@ -240,7 +240,8 @@ class Controller:
         metadata = view.job.metadata
         job = JobRef(metadata.namespace, metadata.name, metadata.uid)
         try:
-            await self._executor.execute(plan, job, lambda: account(view, plan, now))
+            version = metadata.resource_version
+            await self._executor.execute(plan, job, version, lambda: account(view, plan, now))
         except StaleViewError:
             await self._read_again(key)
             return

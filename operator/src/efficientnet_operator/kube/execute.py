@@ -57,13 +57,15 @@ class Executor:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def execute(
-        self, plan: Plan, job: JobRef, on_stored: Callable[[], None] = lambda: None
+        self, plan: Plan, job: JobRef, version: str, on_stored: Callable[[], None] = lambda: None
     ) -> None:
         """Carry out one plan.
 
         Args:
             plan: what to do.
             job: whose plan it is.
+            version: resourceVersion of the job that the plan was made of. Not the newest known:
+                watches bring others while the view is gathered and while the plan is carried out.
             on_stored: called when the status is stored, or is as it should be.
 
         Raises:
@@ -71,7 +73,7 @@ class Executor:
             ApiError: the server failed; the rest is tried again with the next plan.
         """
         if plan.status_first:
-            await self._store_and_tell(plan, job, on_stored)
+            version = await self._store_and_tell(plan, job, version, on_stored)
         await self._all(self._delete, plan.deletes, job)
         for document in plan.creates:
             if not await self._create(document, job):
@@ -82,10 +84,10 @@ class Executor:
                 await self._patch(patch, job)
         await self._all(self._patch, [p for p in plan.patches if p.resource is POD], job)
         if not plan.status_first:
-            await self._store_and_tell(plan, job, on_stored)
+            version = await self._store_and_tell(plan, job, version, on_stored)
         await self._all(self._report, plan.reports, job)
         if plan.delete_job:
-            await self._delete_job(job)
+            await self._delete_job(job, version)
 
     async def _all(
         self, call: Callable[[T, JobRef], Awaitable[Any]], items: Sequence[T], job: JobRef
@@ -108,16 +110,21 @@ class Executor:
             raise errors[0]
 
     async def _store_and_tell(
-        self, plan: Plan, job: JobRef, on_stored: Callable[[], None]
-    ) -> None:
-        """Store the status and tell of it at once: if the rest fails, the next plan cannot."""
-        await self._apply_status(plan, job)
+        self, plan: Plan, job: JobRef, version: str, on_stored: Callable[[], None]
+    ) -> str:
+        """Store the status and tell of it at once: if the rest fails, the next plan cannot.
+
+        Returns:
+            The version that the job has now.
+        """
+        version = await self._apply_status(plan, job, version)
         on_stored()
         await self._all(self._tell, plan.events, job)
+        return version
 
-    async def _apply_status(self, plan: Plan, job: JobRef) -> None:
+    async def _apply_status(self, plan: Plan, job: JobRef, version: str) -> str:
         if plan.status is None:
-            return
+            return version
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -125,7 +132,7 @@ class Executor:
                 "name": job.name,
                 "namespace": job.namespace,
                 "uid": job.uid,
-                "resourceVersion": self._version(job),
+                "resourceVersion": version,
             },
             "status": plan.status,
         }
@@ -138,17 +145,7 @@ class Executor:
                 raise StaleViewError(str(error)) from error
             raise
         self._memory.stored[self._memory.put_job(stored)] = time.monotonic()
-
-    def _version(self, job: JobRef) -> str:
-        """Return the job's newest known resourceVersion.
-
-        Raises:
-            StaleViewError: the job went away while the plan was carried out.
-        """
-        known = self._memory.jobs.get((job.namespace, job.name))
-        if known is None or known["metadata"]["uid"] != job.uid:
-            raise StaleViewError(f"{job.namespace}/{job.name} is gone")
-        return str(known["metadata"]["resourceVersion"])
+        return str(stored["metadata"]["resourceVersion"])
 
     async def _delete(self, delete: Delete, job: JobRef) -> None:
         options: dict[str, Any] = {"preconditions": {"uid": delete.uid}}
@@ -165,9 +162,9 @@ class Executor:
         if (answer.get("metadata") or {}).get("deletionTimestamp"):
             self._memory.caches[delete.resource].put(answer)
 
-    async def _delete_job(self, job: JobRef) -> None:
+    async def _delete_job(self, job: JobRef, version: str) -> None:
         """Delete the job as it was observed: one that was changed meanwhile is looked at again."""
-        preconditions = {"uid": job.uid, "resourceVersion": self._version(job)}
+        preconditions = {"uid": job.uid, "resourceVersion": version}
         options = {"preconditions": preconditions, "propagationPolicy": "Background"}
         try:
             await self._client.delete(JOB.path(job.namespace, job.name), options)
